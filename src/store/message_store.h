@@ -1,0 +1,227 @@
+// The public face of the store: all message bytes on disk, Apache's files in Apache's formats.
+//
+// Owns:     <root>/commitlog, consumequeue, index, checkpoint, abort, lock, and merlin.progress (our own mark, which Apache
+//           ignores); the append lane, the flusher, the dispatcher and the index follower.
+// Threads:  append() from any reactor (a short critical section inside); get() and the queries from anywhere; listeners and
+//           durable callbacks run on whichever thread made the progress (a reactor or the flusher) and must not block.
+// Survives: async flush: everything written before a process crash; sync flush: everything acknowledged, also a power cut.
+//           On open the log's tail is scanned from the last known good point and cut at the first record that does not fit.
+// Fails:    a failed fsync is final: the fail_stop handler is called, nothing more is accepted. A full disk refuses appends,
+//           reads go on, appends resume by themselves when space returns.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "merlin/base/clock.h"
+#include "merlin/base/file_system.h"
+#include "merlin/base/result.h"
+#include "merlin/message/record.h"
+
+namespace merlin::store {
+
+class ConsumeQueue;  // store/queue/consume_queue.h; opaque to callers, lives as long as the store
+
+struct StoreOptions {
+  std::string root_dir;
+  std::string commit_log_dir;                        // empty: <root>/commitlog
+  int64_t segment_size_bytes = int64_t{1} << 30;     // mappedFileSizeCommitLog
+  int32_t consume_queue_file_bytes = 6'000'000;      // mappedFileSizeConsumeQueue, rounded up to whole 20-byte units
+  bool sync_flush = false;                           // flushDiskType=SYNC_FLUSH
+  int32_t flush_interval_ms = 500;                   // flushIntervalCommitLog (async)
+  int32_t flush_least_pages = 4;                     // flushCommitLogLeastPages
+  int32_t flush_thorough_interval_ms = 10'000;       // flushCommitLogThoroughInterval
+  int32_t queue_flush_interval_ms = 1'000;           // flushIntervalConsumeQueue
+  int32_t message_size_bytes_max = 4 * 1024 * 1024;  // maxMessageSize: body; the whole record may exceed it by 64 KiB
+  bool check_crc_on_recover = true;
+  bool index_enabled = true;                         // messageIndexEnable
+  int32_t index_hash_slots = 5'000'000;              // maxHashSlotNum
+  int32_t index_entries_max = 20'000'000;            // maxIndexNum
+  int32_t memory_ratio_percent = 40;                 // accessMessageInMemoryMaxRatio: newer than this share of RAM is "hot"
+  size_t dispatch_ring_items = 64 * 1024;            // records handed to the dispatcher in memory; beyond it reads the log
+};
+
+// ---------------------------------------------------------------- append
+
+enum class AppendCode {
+  ok,
+  closed,           // closing, or stopped after a failed fsync
+  no_space,         // disk full
+  io_error,
+  record_too_large,  // larger than a record or a segment may be
+};
+
+struct AppendItem {
+  message::RecordSpec spec;
+  ConsumeQueue* queue = nullptr;       // where it belongs; nullptr: stored in the log only
+  int64_t tags_code = 0;
+  bool joined_to_previous = false;     // batch: same segment as the item before, or none of the group
+  // Filled by append():
+  AppendCode code = AppendCode::ok;
+  int32_t size = 0;
+  int64_t physical_offset = 0;
+  int64_t queue_offset = 0;
+  int64_t store_timestamp_ms = 0;
+};
+
+// ---------------------------------------------------------------- read
+
+class MessageFilter {
+ public:
+  virtual ~MessageFilter() = default;
+  virtual bool matches_tags_code(int64_t tags_code) const = 0;
+  // Asked only when needs_record(); `record` is the stored record.
+  virtual bool needs_record() const { return false; }
+  virtual bool matches_record(const message::RecordView& record) const {
+    (void)record;
+    return true;
+  }
+};
+
+// Apache's GetMessageStatus, with its names in text(status).
+enum class GetStatus {
+  found, no_matched_message, message_was_removing, offset_found_null, offset_overflow_badly, offset_overflow_one,
+  offset_too_small, no_matched_logic_queue, no_message_in_queue, offset_reset,
+};
+std::string_view text(GetStatus status);  // "FOUND", "OFFSET_OVERFLOW_ONE", ...
+
+struct GetLimits {
+  int32_t count_max = 32;             // as the client asks
+  int32_t bytes_in_memory_max = 262'144;
+  int32_t count_in_memory_max = 32;
+  int32_t bytes_on_disk_max = 65'536;
+  int32_t count_on_disk_max = 8;
+  int32_t scanned_max = 16'000;       // units looked at per call when a filter passes few: maxFilterMessageSize
+};
+
+// Bytes of the log that stay valid while `pins` lives. Adjacent records are joined into one slice.
+struct LogBytes {
+  std::vector<ByteView> slices;
+  std::vector<std::shared_ptr<const void>> pins;
+  size_t bytes = 0;
+  void clear() {
+    slices.clear();
+    pins.clear();
+    bytes = 0;
+  }
+};
+
+struct GetResult {
+  GetStatus status = GetStatus::no_message_in_queue;
+  int64_t next_begin_offset = 0;
+  int64_t min_offset = 0;
+  int64_t max_offset = 0;
+  int32_t message_count = 0;
+  bool behind_memory = false;  // the reader lags beyond the hot share: a slave may be suggested
+  LogBytes bytes;
+};
+
+enum class Boundary { lower, upper };
+
+// ---------------------------------------------------------------- listeners
+
+struct Arrival {
+  ConsumeQueue* queue = nullptr;
+  int64_t queue_offset = 0;
+  int64_t physical_offset = 0;
+  int32_t size = 0;
+  int64_t tags_code = 0;
+  int64_t store_timestamp_ms = 0;
+};
+
+// Told after the queue index shows the messages: a reader that looks now finds them.
+class ArrivalListener {
+ public:
+  virtual ~ArrivalListener() = default;
+  virtual void on_arrivals(std::span<const Arrival> arrivals) = 0;
+};
+
+enum class DurableCode { durable, timed_out, failed };
+
+struct QueueName {
+  std::string topic;
+  int32_t queue_id = 0;
+};
+
+struct StoreStats {
+  int64_t min_physical_offset = 0;
+  int64_t max_physical_offset = 0;
+  int64_t durable_offset = 0;
+  int64_t dispatched_offset = 0;   // queue index shows everything below
+  int64_t indexed_offset = 0;      // key index shows everything below
+  int64_t boot_ms = 0;
+  int64_t earliest_store_timestamp_ms = -1;
+  double commit_log_disk_ratio = 0;
+};
+
+class MessageStore {
+ public:
+  // `fail_stop` is called once, from the flusher, after a failed fsync. `listener` may be null.
+  MessageStore(StoreOptions options, FileSystem& files, const Clock& clock, std::function<void(const Error&)> fail_stop);
+  ~MessageStore();
+  MessageStore(const MessageStore&) = delete;
+  MessageStore& operator=(const MessageStore&) = delete;
+
+  // REQUIRES: before open().
+  void set_listener(ArrivalListener* listener);
+
+  // Takes the lock, loads, recovers and catches up; afterwards appends and reads work. Errc::exists: another process has it.
+  Status open();
+  // Flushes everything, writes the checkpoint, removes `abort`. No calls may follow.
+  void close();
+
+  // The queue of a topic, made (in memory) when absent. The pointer stays valid as long as the store.
+  ConsumeQueue* queue(std::string_view topic, int32_t queue_id);
+  // nullptr when no message was ever put there and nobody asked queue() for it.
+  ConsumeQueue* find_queue(std::string_view topic, int32_t queue_id) const;
+  std::vector<QueueName> queues() const;
+  // Drops the queues of a topic with their files. The records stay in the log until retention takes them.
+  Status delete_topic(std::string_view topic);
+
+  // Appends a burst under one acquisition of the append lane: encoded into `scratch` outside, stamped and written inside,
+  // one write per burst. Fills the results in each item. Returns the log offset behind the last placed record, for
+  // wait_durable(), or the current end when none was placed.
+  int64_t append(std::span<AppendItem> items, Buffer& scratch);
+
+  // Calls `done` once everything below `end_offset` is durable, or the time is over; at once, on this thread, when it is
+  // already. In async mode it waits for the next background flush.
+  void wait_durable(int64_t end_offset, int32_t timeout_ms, std::function<void(DurableCode)> done);
+  bool sync_flush() const;
+  // Whether an append would be accepted now; `why` gets resource, value and limit when not.
+  bool writable(std::string& why) const;
+
+  // `filter` may be null: everything matches.
+  void get(const ConsumeQueue* queue, int64_t offset, const GetLimits& limits, const MessageFilter* filter, GetResult& out) const;
+
+  // Offsets as the queue index shows them. min: the first whose record is still in the log. max: one past the last.
+  int64_t min_offset(const ConsumeQueue* queue) const;
+  int64_t max_offset(const ConsumeQueue* queue) const;
+  int64_t offset_by_time(const ConsumeQueue* queue, int64_t timestamp_ms, Boundary boundary) const;
+  // Store time of the message at a queue offset; -1 when there is none.
+  int64_t store_timestamp(const ConsumeQueue* queue, int64_t offset) const;
+  // Whether the message at this offset is within the hot share of memory (decides where new groups start).
+  bool is_in_memory(const ConsumeQueue* queue, int64_t offset) const;
+
+  // The record at a physical offset; Errc::not_found when no record starts there.
+  Status record_at(int64_t physical_offset, LogBytes& out) const;
+  // Records whose topic#key hash fits, newest first, stored within [begin_ms, end_ms]. Hash-only: clients check the keys.
+  Status query(std::string_view topic, std::string_view key, int32_t count_max, int64_t begin_ms, int64_t end_ms, LogBytes& out,
+               int64_t& index_last_timestamp_ms, int64_t& index_last_physical_offset) const;
+
+  StoreStats stats() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// What callers may ask of a queue handle.
+std::string_view queue_topic(const ConsumeQueue* queue);
+int32_t queue_id(const ConsumeQueue* queue);
+
+}  // namespace merlin::store
