@@ -38,6 +38,8 @@ class UniqKeyMaker {
   char prefix_[64] = {};  // hex of ip, pid and a random word
   size_t prefix_size_ = 0;
   std::atomic<uint32_t> counter_{0};
+  std::atomic<int64_t> month_start_ms_{0};  // local time; recomputed when the clock leaves the month
+  std::atomic<int64_t> next_month_start_ms_{0};
 };
 
 }  // namespace merlin::message

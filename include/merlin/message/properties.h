@@ -45,8 +45,8 @@ void for_each_property(std::string_view properties, F&& f) {
     std::string_view entry = properties.substr(0, end);
     properties = end == std::string_view::npos ? std::string_view() : properties.substr(end + 1);
     const size_t mid = entry.find(name_separator);
-    // As Apache: an entry needs a name, the separator and a value; shorter ones are dropped.
-    if (mid == std::string_view::npos || entry.size() < 3) continue;
+    // As Apache: an entry needs a name, the separator and a value, none of them empty; others are dropped.
+    if (mid == std::string_view::npos || mid == 0 || mid + 1 == entry.size()) continue;
     if (!f(entry.substr(0, mid), entry.substr(mid + 1))) return;
   }
 }

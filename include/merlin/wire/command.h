@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,11 +43,10 @@ inline constexpr size_t ext_fields_limit = 256;          // fields in one header
 inline constexpr size_t header_limit_bytes = 1 << 20;    // longest header taken, against hostile frames
 
 // Storage a decoded header needs beside the frame: the list of fields and unescaped texts. Keeps its memory, so a steady
-// workload stops allocating.
+// workload stops allocating. Bounded by ext_fields_limit and header_limit_bytes.
 struct HeaderScratch {
   std::vector<ExtField> fields;
-  std::vector<std::string> unescaped;  // texts that had JSON escapes; used_unescaped of them are in use
-  size_t used_unescaped = 0;
+  std::vector<char> unescaped;  // arena of the texts that had JSON escapes; never smaller than the header that uses it
 };
 
 struct CommandView {
@@ -100,7 +100,7 @@ class CommandWriter {
   Buffer& out_;
   const Serialization serialization_;
   const size_t start_;
-  CommandHead head_;
+  CommandHead head_;          // its remark must stay valid until finish()
   size_t ext_length_at_ = 0;  // binary: where the ext block length stands
   bool any_field_ = false;
 };

@@ -1,0 +1,383 @@
+#include "wire/json_header.h"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "merlin/base/utf8.h"
+#include "wire/text_scan.h"
+
+namespace merlin::wire {
+
+namespace {
+
+enum class Kind : uint8_t { string, number, boolean, null, nested };
+
+struct Value {
+  Kind kind = Kind::null;
+  std::string_view text;
+};
+
+bool is_blank(char c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+bool ends_scalar(char c) {
+  return c == ',' || c == '}' || c == ']' || is_blank(c);
+}
+
+class Scanner {
+ public:
+  Scanner(ByteView header, HeaderScratch& scratch)
+      : begin_(reinterpret_cast<const char*>(header.data())),
+        at_(begin_),
+        end_(begin_ + header.size()),
+        scratch_(scratch) {}
+
+  bool head(CommandView& out);
+  Error error() const {
+    return Error{Errc::invalid, "JSON header: " + std::string(why_) + " at byte " + std::to_string(at_ - begin_)};
+  }
+
+ private:
+  bool fail(const char* why) {
+    why_ = why;
+    return false;
+  }
+  void skip_blanks() {
+    while (at_ < end_ && is_blank(*at_)) ++at_;
+  }
+  bool take(char c) {
+    skip_blanks();
+    if (at_ == end_ || *at_ != c) return false;
+    ++at_;
+    return true;
+  }
+  // Calls f(key) for each member of the object at at_; f reads the value.
+  template <class F>
+  bool members(F&& f);
+  bool key(std::string_view& out);
+  bool string(std::string_view& out);
+  bool unescape(const char* start, const char* stop, std::string_view& out);
+  bool escape(char*& to);
+  bool code_unit(char32_t& out);
+  bool value(Value& out);
+  bool scalar(Value& out);
+  bool nested(Value& out);
+  bool integer(int32_t& out);
+  bool head_member(std::string_view name, CommandView& out);
+  bool ext_fields();
+  bool language(Language& out);
+
+  const char* const begin_;
+  const char* at_;
+  const char* const end_;
+  HeaderScratch& scratch_;
+  size_t arena_used_ = 0;
+  const char* why_ = "";
+};
+
+template <class F>
+bool Scanner::members(F&& f) {
+  if (!take('{')) return fail("expected {");
+  if (take('}')) return true;
+  while (true) {
+    std::string_view name;
+    if (!key(name) || !f(name)) return false;
+    if (take(',')) continue;
+    if (take('}')) return true;
+    return fail("expected , or }");
+  }
+}
+
+bool Scanner::key(std::string_view& out) {
+  skip_blanks();
+  if (at_ == end_ || *at_ != '"') return fail("expected a key");
+  if (!string(out)) return false;
+  if (!take(':')) return fail("expected :");
+  skip_blanks();
+  return true;
+}
+
+// REQUIRES: *at_ == '"'.
+bool Scanner::string(std::string_view& out) {
+  const char* const start = at_ + 1;
+  const char* const stop = find_quote_or_backslash(start, end_);
+  if (stop == end_) return fail("string without end");
+  if (*stop == '\\') return unescape(start, stop, out);
+  out = std::string_view(start, static_cast<size_t>(stop - start));
+  at_ = stop + 1;
+  return true;
+}
+
+// Copies a text with escapes to the arena. Unescaping only shrinks, so the arena never needs more than the header's
+// size and its bytes never move while views point at them.
+bool Scanner::unescape(const char* start, const char* stop, std::string_view& out) {
+  std::vector<char>& arena = scratch_.unescaped;
+  const auto header_size = static_cast<size_t>(end_ - begin_);
+  if (arena_used_ == 0 && arena.size() < header_size) arena.resize(header_size);
+  char* const text = arena.data() + arena_used_;
+  char* to = text;
+  at_ = start;
+  while (true) {
+    const auto plain = static_cast<size_t>(stop - at_);
+    std::memcpy(to, at_, plain);
+    to += plain;
+    at_ = stop;
+    if (at_ == end_) return fail("string without end");
+    ++at_;
+    if (*stop == '"') break;
+    if (!escape(to)) return false;
+    stop = find_quote_or_backslash(at_, end_);
+  }
+  const auto size = static_cast<size_t>(to - text);
+  arena_used_ += size;
+  out = std::string_view(text, size);
+  return true;
+}
+
+// Reads what stands behind a backslash and writes what it means.
+bool Scanner::escape(char*& to) {
+  if (at_ == end_) return fail("string without end");
+  const char c = *at_++;
+  switch (c) {
+    case 'u': {
+      char32_t unit = 0;
+      if (!code_unit(unit)) return false;
+      if (unit < 0x80) {
+        *to++ = static_cast<char>(unit);
+        return true;
+      }
+      if (unit >= 0xD800 && unit < 0xDC00 && end_ - at_ >= 6 && at_[0] == '\\' && at_[1] == 'u') {
+        const char* const before = at_;
+        at_ += 2;
+        char32_t low = 0;
+        if (!code_unit(low)) return false;
+        if (low >= 0xDC00 && low < 0xE000) {
+          to += utf8_put(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00), to);
+          return true;
+        }
+        at_ = before;
+      }
+      // Half a surrogate pair has no UTF-8 form; Java's encoder writes a question mark for it.
+      if (unit >= 0xD800 && unit < 0xE000) {
+        *to++ = '?';
+      } else {
+        to += utf8_put(unit, to);
+      }
+      return true;
+    }
+    case 'b':
+      *to++ = '\b';
+      return true;
+    case 'f':
+      *to++ = '\f';
+      return true;
+    case 'n':
+      *to++ = '\n';
+      return true;
+    case 'r':
+      *to++ = '\r';
+      return true;
+    case 't':
+      *to++ = '\t';
+      return true;
+    case '"':
+    case '\\':
+    case '/':
+    case '\'':
+      *to++ = c;
+      return true;
+    default:
+      --at_;
+      return fail("unknown escape");
+  }
+}
+
+// The four hex digits of \uXXXX.
+bool Scanner::code_unit(char32_t& out) {
+  if (end_ - at_ < 4) return fail("string without end");
+  char32_t unit = 0;
+  for (int i = 0; i < 4; ++i) {
+    const char c = at_[i];
+    char32_t digit = 0;
+    if (c >= '0' && c <= '9') {
+      digit = static_cast<char32_t>(c - '0');
+    } else if ((c | 32) >= 'a' && (c | 32) <= 'f') {
+      digit = static_cast<char32_t>((c | 32) - 'a' + 10);
+    } else {
+      return fail("expected four hex digits");
+    }
+    unit = (unit << 4) | digit;
+  }
+  at_ += 4;
+  out = unit;
+  return true;
+}
+
+bool Scanner::value(Value& out) {
+  if (at_ == end_) return fail("expected a value");
+  if (*at_ == '"') {
+    out.kind = Kind::string;
+    return string(out.text);
+  }
+  if (*at_ == '{' || *at_ == '[') return nested(out);
+  return scalar(out);
+}
+
+bool Scanner::scalar(Value& out) {
+  const char* const start = at_;
+  while (at_ < end_ && !ends_scalar(*at_)) ++at_;
+  out.text = std::string_view(start, static_cast<size_t>(at_ - start));
+  if (!out.text.empty() && (*start == '-' || (*start >= '0' && *start <= '9'))) {
+    out.kind = Kind::number;
+    for (const char c : out.text) {
+      const bool fits = (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+      if (!fits) {
+        at_ = start;
+        return fail("expected a number");
+      }
+    }
+    return true;
+  }
+  if (out.text == "true" || out.text == "false") {
+    out.kind = Kind::boolean;
+    return true;
+  }
+  if (out.text == "null") {
+    out.kind = Kind::null;
+    return true;
+  }
+  at_ = start;
+  return fail("expected a value");
+}
+
+// An object or array as a value: kept as raw text, checked only for strings that end and brackets that pair.
+bool Scanner::nested(Value& out) {
+  const char* const start = at_;
+  uint64_t is_object = 0;  // one bit per open bracket
+  int depth = 0;
+  while (at_ < end_) {
+    const char c = *at_;
+    if (c == '"') {
+      const size_t arena_before = arena_used_;
+      std::string_view ignored;
+      if (!string(ignored)) return false;
+      arena_used_ = arena_before;
+      continue;
+    }
+    ++at_;
+    if (c == '{' || c == '[') {
+      if (++depth > json_depth_max) return fail("nested too deep");
+      is_object = (is_object << 1) | (c == '{' ? 1U : 0U);
+    } else if (c == '}' || c == ']') {
+      if ((is_object & 1) != (c == '}' ? 1U : 0U)) return fail("brackets do not pair");
+      is_object >>= 1;
+      if (--depth == 0) {
+        out.kind = Kind::nested;
+        out.text = std::string_view(start, static_cast<size_t>(at_ - start));
+        return true;
+      }
+    }
+  }
+  return fail("value without end");
+}
+
+bool Scanner::integer(int32_t& out) {
+  const char* const start = at_;
+  Value v;
+  if (!value(v)) return false;
+  if (v.kind == Kind::null) {
+    out = 0;
+    return true;
+  }
+  const char* const first = v.text.data();
+  const char* const last = first + v.text.size();
+  const auto [end, ec] = std::from_chars(first, last, out);
+  if (ec == std::errc() && end == last && !v.text.empty()) return true;
+  // 1.0 and 1e3 are integers too, for writers that know one kind of number only.
+  double real = 0;
+  const auto [real_end, real_ec] = std::from_chars(first, last, real);
+  const bool fits = real_ec == std::errc() && real_end == last && !v.text.empty() && std::trunc(real) == real &&
+                    real >= std::numeric_limits<int32_t>::min() && real <= std::numeric_limits<int32_t>::max();
+  if (!fits) {
+    at_ = start;
+    return fail("expected a 32-bit integer");
+  }
+  out = static_cast<int32_t>(real);
+  return true;
+}
+
+bool Scanner::language(Language& out) {
+  Value v;
+  if (!value(v)) return false;
+  out = Language::other;
+  if (v.kind == Kind::string) out = language_from_name(v.text);
+  if (v.kind == Kind::number && v.text.size() == 1) out = static_cast<Language>(v.text[0] - '0');
+  return true;
+}
+
+bool Scanner::ext_fields() {
+  scratch_.fields.clear();
+  if (at_ < end_ && *at_ != '{') {
+    Value v;
+    if (!value(v)) return false;
+    return v.kind == Kind::null || fail("expected an object of extFields");
+  }
+  return members([this](std::string_view name) {
+    Value v;
+    if (!value(v)) return false;
+    if (v.kind == Kind::null) return true;  // as if the field were absent
+    if (scratch_.fields.size() >= ext_fields_limit) return fail("too many extFields");
+    scratch_.fields.push_back({name, v.text});
+    return true;
+  });
+}
+
+bool Scanner::head_member(std::string_view name, CommandView& out) {
+  switch (name.size()) {
+    case 4:
+      if (name == "code") return integer(out.code);
+      if (name == "flag") return integer(out.flag);
+      break;
+    case 6:
+      if (name == "opaque") return integer(out.opaque);
+      if (name == "remark") {
+        Value v;
+        if (!value(v)) return false;
+        out.remark = v.kind == Kind::null ? std::string_view() : v.text;
+        return true;
+      }
+      break;
+    case 7:
+      if (name == "version") return integer(out.version);
+      break;
+    case 8:
+      if (name == "language") return language(out.language);
+      break;
+    case 9:
+      if (name == "extFields") return ext_fields();
+      break;
+    default:
+      break;
+  }
+  Value ignored;
+  return value(ignored);
+}
+
+bool Scanner::head(CommandView& out) {
+  if (!members([this, &out](std::string_view name) { return head_member(name, out); })) return false;
+  skip_blanks();
+  return at_ == end_ || fail("bytes behind the closing }");
+}
+
+}  // namespace
+
+Status decode_json_header(ByteView header, HeaderScratch& scratch, CommandView& out) {
+  scratch.fields.clear();
+  Scanner scanner(header, scratch);
+  if (!scanner.head(out)) return scanner.error();
+  out.ext = scratch.fields;
+  return {};
+}
+
+}  // namespace merlin::wire
