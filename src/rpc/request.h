@@ -110,6 +110,8 @@ class Request {
     answered_ = true;
     return Responder(connection_.shared_from_this(), command_.serialization, command_.opaque, command_.is_oneway());
   }
+  // The handler keeps what it needs and will write the answer itself (burst participants).
+  void answer_later() { answered_ = true; }
   bool answered() const { return answered_; }
 
  private:
