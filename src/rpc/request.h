@@ -105,6 +105,20 @@ class Request {
       connection_.post_bytes(std::move(bytes));
     }
   }
+  // On the reactor, two-way requests only: writes the head and fields of an answer whose body of body_size bytes the caller
+  // then queues with write_pinned() or out().
+  template <class Fill>
+  void begin_body(int32_t code, std::string_view remark, size_t body_size, Fill&& fill) {
+    answered_ = true;
+    wire::CommandHead head;
+    head.code = code;
+    head.opaque = command_.opaque;
+    head.flag = wire::flag_response;
+    head.remark = remark;
+    wire::CommandWriter writer(connection_.out(), command_.serialization, head);
+    fill(writer);
+    writer.finish(body_size);
+  }
   // Answers later.
   Responder defer() {
     answered_ = true;
