@@ -1,0 +1,113 @@
+// How far each group has come in each queue, in config/consumerOffset.json.
+//
+// Owns:     committed offsets, pull offsets, pending server-side resets, and <store>/config/consumerOffset.json.
+// Threads:  everything from anywhere; the tables are cut into shards with a lock each. persist() writes a file:
+// housekeeper. Survives: what was committed before the last persist_if_dirty(); a file never holds an older state than
+// the one before it.
+//           A broken file falls back to its .bak. Pending resets are not kept, as in Apache.
+// Fails:    persist says Errc::io or no_space and the offsets stay dirty.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "merlin/base/clock.h"
+#include "merlin/base/file_system.h"
+#include "merlin/base/result.h"
+#include "meta/data_version.h"
+#include "meta/text_map.h"
+
+namespace merlin::meta {
+
+// queue id -> offset
+using QueueOffsets = std::map<int32_t, int64_t>;
+
+class ConsumerOffsets {
+ public:
+  static constexpr size_t queues_per_group_max = 65'536;  // per topic and group; a commit beyond it is refused
+  static constexpr int64_t commits_per_version = 500;     // consumerOffsetUpdateVersionStep
+
+  ConsumerOffsets(FileSystem& files, const Clock& clock, std::string store_root);
+  ~ConsumerOffsets();
+
+  Status open();
+
+  // As Apache, a commit below the stored offset is taken (clients rewind on purpose) and logged. False: a limit refused
+  // it.
+  bool commit(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset);
+  bool commit_pull(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset);
+  // The pending reset, else the committed offset, else -1.
+  int64_t query(std::string_view group, std::string_view topic, int32_t queue_id) const;
+  // The pull offset, else query().
+  int64_t query_pull(std::string_view group, std::string_view topic, int32_t queue_id) const;
+  // All queues; nullopt when the group never committed for this topic.
+  std::optional<QueueOffsets> query_all(std::string_view group, std::string_view topic) const;
+  void clear_pull(std::string_view group, std::string_view topic);
+
+  void remove_group(std::string_view group);  // committed, pull and reset
+  void remove_topic(std::string_view topic);
+  void remove(std::string_view group, std::string_view topic);
+  // Copies `source`'s committed offsets of a topic to `target`, replacing what it had.
+  void clone(std::string_view source, std::string_view target, std::string_view topic);
+
+  std::set<std::string> topics_of(std::string_view group) const;
+  std::set<std::string> groups_of(std::string_view topic) const;
+  // All (topic, group) pairs with committed offsets, sorted.
+  std::vector<std::pair<std::string, std::string>> topic_groups() const;
+  // The lowest offset of each queue over all groups but `without_groups`; offsets below min_offset(queue) do not count.
+  // Unlike Apache's, this only reads: the groups left out keep their offsets.
+  QueueOffsets min_offsets(std::string_view topic, const std::set<std::string>& without_groups,
+                           const std::function<int64_t(int32_t)>& min_offset) const;
+
+  // Server-side reset: query() gives `offset` and commits of the queue are to be ignored until take_reset().
+  // The committed offset is set too. False for negative arguments.
+  bool assign_reset(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset);
+  bool has_reset(std::string_view group, std::string_view topic, int32_t queue_id) const;
+  std::optional<int64_t> take_reset(std::string_view group, std::string_view topic, int32_t queue_id);
+
+  DataVersion version() const;
+  // The file, compact, and the body of GET_ALL_CONSUMER_OFFSET.
+  std::string json() const;
+  // Writes the file when something changed since the last time.
+  Status persist_if_dirty();
+
+ private:
+  static constexpr size_t shard_count = 32;
+  struct Shard {
+    mutable std::shared_mutex mutex;
+    TextMap<QueueOffsets> committed;  // topic@group; guarded by mutex
+    TextMap<QueueOffsets> pulled;     // guarded by mutex
+    TextMap<QueueOffsets> resets;     // guarded by mutex
+  };
+
+  Shard& shard(std::string_view key);
+  const Shard& shard(std::string_view key) const;
+  void mark_changed();
+  void remove_where(const std::function<bool(std::string_view topic, std::string_view group)>& match);
+  Status decode(std::string_view text);
+
+  FileSystem& files_;
+  const Clock& clock_;
+  const std::string path_;
+  std::array<Shard, shard_count> shards_;
+  std::atomic<int64_t> resets_pending_{0};  // queues with a reset: query() looks for one only when there are any
+  std::atomic<uint64_t> changes_{0};        // counts all changes
+  std::atomic<int64_t> commits_{0};
+  std::mutex persist_mutex_;      // one snapshot and write at a time, so that a file never replaces a newer one
+  uint64_t changes_written_ = 0;  // guarded by persist_mutex_
+  mutable std::mutex version_mutex_;
+  DataVersion version_;  // guarded by version_mutex_
+};
+
+}  // namespace merlin::meta

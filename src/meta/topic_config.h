@@ -1,0 +1,173 @@
+// Topics: their queue numbers, permission and attributes, in config/topics.json.
+//
+// Owns:     the table of topics and <store>/config/topics.json.
+// Threads:  find() and the other readers from anywhere: a shared lock and a reference count. Changes are serialized by
+// a mutex
+//           and write the file (fsync): on workers, not on reactors.
+// Survives: each change is on disk when its call returns; a broken file falls back to topics.json.bak.
+// Fails:    when the file cannot be written the change is in force in memory, the call says Errc::io or no_space, and
+//           persist_if_dirty() tries again.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "merlin/base/clock.h"
+#include "merlin/base/file_system.h"
+#include "merlin/base/result.h"
+#include "meta/data_version.h"
+#include "meta/text_map.h"
+
+namespace merlin::meta {
+
+inline constexpr int32_t perm_inherit = 1;
+inline constexpr int32_t perm_write = 2;
+inline constexpr int32_t perm_read = 4;
+inline constexpr int32_t perm_priority = 8;
+// "RW-", "R-X" ...
+std::string perm_text(int32_t perm);
+
+inline constexpr int32_t topic_sys_flag_unit = 1;
+inline constexpr int32_t topic_sys_flag_unit_sub = 2;
+
+using Attributes = std::map<std::string, std::string>;
+
+struct TopicConfig {
+  std::string name;
+  int32_t read_queue_nums = 16;
+  int32_t write_queue_nums = 16;
+  int32_t perm = perm_read | perm_write;
+  bool multi_tag = false;  // topicFilterType: SINGLE_TAG or MULTI_TAG
+  int32_t topic_sys_flag = 0;
+  bool order = false;
+  Attributes attributes;
+
+  bool operator==(const TopicConfig&) const = default;
+  std::string_view attribute(std::string_view key, std::string_view default_value) const;
+  bool is_batch_queue() const { return attribute("queue.type", "SimpleCQ") == "BatchCQ"; }
+  // NORMAL, FIFO, DELAY, TRANSACTION, MIXED, UNSPECIFIED, PRIORITY, LITE
+  std::string_view message_type() const { return attribute("message.type", "NORMAL"); }
+  // As Java's toString(), for logs and remarks.
+  std::string text() const;
+  std::string json() const;
+  // "name readQ writeQ perm SINGLE_TAG {attributes}", the form inside a compressed registration.
+  std::string line() const;
+  // One TopicConfig object; unknown fields are passed over, missing ones keep their defaults.
+  static Result<TopicConfig> parse(std::string_view json);
+  // A list of them: {"topicConfigList":[...]}, the body of UPDATE_AND_CREATE_TOPIC_LIST.
+  static Result<std::vector<TopicConfig>> parse_list(std::string_view json);
+};
+
+// "+k=v,-k2" -> {"+k": "v", "-k2": ""}; errors in Apache's words (AttributeParser).
+Result<Attributes> parse_attribute_changes(std::string_view text);
+// Applies such changes to what a topic has (AttributeUtil with TopicAttributes.ALL); `create`: the topic is new.
+Result<Attributes> alter_topic_attributes(bool create, const Attributes& current, const Attributes& changes);
+
+using TopicPtr = std::shared_ptr<const TopicConfig>;
+
+class TopicTable {
+ public:
+  // What the system topics depend on (BrokerConfig, MessageStoreConfig).
+  struct Setup {
+    std::string cluster_name = "DefaultCluster";
+    std::string broker_name;
+    bool auto_create_topic_enable = true;
+    int32_t default_topic_queue_nums = 8;
+    bool cluster_topic_enable = true;
+    bool broker_topic_enable = true;
+    bool trace_topic_enable = false;
+    std::string trace_topic_name = "RMQ_SYS_TRACE_TOPIC";
+    int32_t revive_queue_num = 8;
+    bool timer_wheel_enable = true;
+  };
+
+  TopicTable(FileSystem& files, const Clock& clock, std::string store_root);
+  ~TopicTable();
+
+  // Puts the system topics into the table, then what the file says over them.
+  Status open(const Setup& setup);
+  // autoCreateTopicEnable changed at run time: TBW102 gains or loses the right to be inherited from.
+  void set_auto_create(bool enable);
+
+  TopicPtr find(std::string_view name) const;
+  bool contains(std::string_view name) const { return find(name) != nullptr; }
+  bool is_order(std::string_view name) const;
+  std::vector<TopicPtr> all() const;  // sorted by name
+  size_t size() const;
+  // Grows with every change of any topic: callers that keep a TopicPtr compare it.
+  uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+  DataVersion version() const;
+  // Names that clients may not create: message::is_system_topic and the topics made from cluster and broker name.
+  bool is_system_topic(std::string_view name) const;
+
+  // The topic, made from `default_topic` when it does not exist (createTopicInSendMessageMethod): min(client's wish,
+  // default's queues) queues, the default's permission without "inherit". Errc::not_found when the default topic does
+  // not exist or may not be inherited from. A file that cannot be written is logged, not an error: the topic exists.
+  Result<TopicPtr> create_for_send(std::string_view name, std::string_view default_topic, int32_t client_queue_nums,
+                                   int32_t topic_sys_flag);
+  // The topic, made as given when it does not exist: retry and DLQ topics (createTopicInSendMessageBackMethod). An
+  // existing one changes its `order` when that differs.
+  TopicPtr create_if_absent(std::string_view name, int32_t queue_nums, int32_t perm, bool order,
+                            int32_t topic_sys_flag);
+
+  // Creates or replaces; `config.attributes` holds changes ("+k", "-k"). Errc::invalid for attributes, in Apache's
+  // words.
+  Result<TopicPtr> update(TopicConfig config);
+  // Several at once with one write of the file; those before a bad one stay, as in Apache.
+  Status update_list(std::vector<TopicConfig> configs);
+  // Errc::not_found when it does not exist.
+  Status remove(std::string_view name);
+  void set_unit_flags(std::string_view name, std::optional<bool> unit, std::optional<bool> unit_sub);
+  // The nameserver's ORDER_TOPIC_CONFIG names these: they become ordered.
+  void mark_ordered(const std::set<std::string>& names);
+  // A change that concerns all of them (brokerPermission): the next registration carries a new version.
+  void bump_version();
+  Status persist_if_dirty();
+
+  // {"dataVersion":..,"topicConfigTable":{..}}: the file, compact.
+  std::string json() const;
+
+ private:
+  struct Change;
+  TopicPtr publish(TopicConfig config);
+  void publish_removed(std::string_view name);
+  Status persist();
+  Status decode(std::string_view text);
+  void add_system_topics(const Setup& setup);
+  TopicPtr update_locked(TopicConfig config, Error& error);
+
+  FileSystem& files_;
+  const Clock& clock_;
+  const std::string path_;
+  std::set<std::string, std::less<>> made_system_topics_;  // constant after open()
+  std::mutex change_mutex_;                                // one change at a time; held while the file is written
+  bool dirty_ = false;                                     // guarded by change_mutex_
+  mutable std::shared_mutex mutex_;                        // held for the look-up or the exchange of a pointer only
+  TextMap<TopicPtr> topics_;                               // guarded by mutex_
+  DataVersion version_;                                    // guarded by mutex_
+  bool auto_create_ = true;                                // guarded by change_mutex_
+  std::atomic<uint64_t> generation_{1};
+};
+
+// The body of GET_ALL_TOPIC_CONFIG and the wrapper inside a registration (TopicConfigAndMappingSerializeWrapper). With
+// `broker_permission` lacking read or write, each topic goes out as Apache sends it then: permission masked, other
+// fields default.
+std::string topic_wrapper_json(std::span<const TopicPtr> topics, const DataVersion& version,
+                               int32_t broker_permission = 6);
+// [seq, seq + max) of the sorted table, from 0 when `data_version_json` is not the current version
+// (subTopicConfigTable).
+std::vector<TopicPtr> topic_page(const TopicTable& table, std::string_view data_version_json, int64_t seq, int64_t max);
+
+}  // namespace merlin::meta
