@@ -25,6 +25,8 @@ class Server {
   void set_handler(FrameHandler* handler);
   // Binds and listens; connections are accepted from start() on. `tag` comes back as Connection::listener_tag().
   Status listen(const std::string& address, int32_t port, int32_t tag);
+  // The port that listen() got for `tag`, also when it was asked for port 0; -1 when there is no such listener.
+  int32_t bound_port(int32_t tag) const;
   void start();
   // stop_accepting(): closes the listeners, connections go on. stop(): closes the connections, ends the reactors.
   void stop_accepting();

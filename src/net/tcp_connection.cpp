@@ -1,0 +1,231 @@
+#include "net/tcp_connection.h"
+
+#include <cassert>
+#include <cerrno>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <boost/asio/post.hpp>
+
+#include "net/reactor_impl.h"
+
+namespace merlin::net {
+
+namespace {
+
+// After so many full reads in a row a connection lets the others of its reactor have a turn.
+constexpr int read_rounds_max = 4;
+// An unfinished frame of at most this size is copied to the front of the shared buffer, before the bytes that follow
+// it; a larger one collects in the connection's own buffer.
+constexpr size_t rejoin_bytes_max = 16 << 10;
+constexpr size_t large_read_bytes_min = 64 << 10;
+
+HostPort to_host_port(const sockaddr_storage& address) {
+  HostPort out;
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    out.v6 = true;
+    std::memcpy(out.ip.data(), &v6.sin6_addr, 16);
+    out.port = ntohs(v6.sin6_port);
+  } else {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    std::memcpy(out.ip.data(), &v4.sin_addr, 4);
+    out.port = ntohs(v4.sin_port);
+  }
+  return out;
+}
+
+}  // namespace
+
+TcpConnection::TcpConnection(std::shared_ptr<Reactor> reactor, std::shared_ptr<ConnectionEnv> env,
+                             boost::asio::ip::tcp::socket socket, int32_t listener_tag)
+    : reactor_(std::move(reactor)), env_(std::move(env)), socket_(std::move(socket)), fd_(socket_->native_handle()) {
+  id_ = env_->next_id++;
+  listener_tag_ = listener_tag;
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (getpeername(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0) remote_ = to_host_port(address);
+  size = sizeof address;
+  if (getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0) local_ = to_host_port(address);
+  remote_text_ = remote_.text();
+  const int on = 1;
+  setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(fd_, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  active_ns_ = env_->clock.monotonic_ns();
+}
+
+void TcpConnection::start() {
+  auto& connections = reactor_->impl().connections;
+  registry_index_ = connections.size();
+  connections.push_back(self());
+  arm_read();
+}
+
+void TcpConnection::arm_read() {
+  if (read_armed_ || !socket_) return;
+  read_armed_ = true;
+  socket_->async_wait(boost::asio::socket_base::wait_read, [self = self()](const boost::system::error_code& ec) {
+    self->read_armed_ = false;
+    if (!ec) self->on_readable();
+  });
+}
+
+void TcpConnection::on_readable() {
+  if (!socket_) return;
+  was_active_ = true;
+  for (int round = 0; round < read_rounds_max; ++round) {
+    if (pending() > env_->limits.unsent_bytes_pause) {
+      paused_ = true;  // on_writable() goes on: bytes that wait are always waited for
+      return;
+    }
+    if (held_) {
+      deliver_held();
+      if (!socket_) return;
+      continue;
+    }
+    const ReadResult result = partial_needed_ > rejoin_bytes_max ? read_large() : read_once();
+    if (result == ReadResult::closed) return;
+    if (result == ReadResult::drained && !held_) return arm_read();
+  }
+  boost::asio::post(reactor_->impl().io, [self = self()] { self->on_readable(); });
+}
+
+TcpConnection::ReadResult TcpConnection::read_once() {
+  uint8_t* buffer = reactor_->impl().read_buffer.get();
+  const size_t before = partial_.size();
+  const size_t room = read_buffer_bytes - before;
+  assert(before <= rejoin_bytes_max);
+  const ssize_t received = recv(fd_, buffer + before, room, MSG_DONTWAIT);
+  if (received <= 0) return read_failed(received);
+  if (before > 0) std::memcpy(buffer, partial_.data(), before);
+  partial_.clear();
+  deliver(buffer, before + static_cast<size_t>(received));
+  if (!socket_) return ReadResult::closed;
+  // A short read has emptied the socket: what comes now makes it readable again.
+  return static_cast<size_t>(received) == room ? ReadResult::more : ReadResult::drained;
+}
+
+TcpConnection::ReadResult TcpConnection::read_large() {
+  const size_t missing = partial_needed_ - partial_.size();
+  const size_t room = std::min(missing, std::max(large_read_bytes_min, partial_.size()));
+  const ssize_t received = recv(fd_, partial_.prepare(room), room, MSG_DONTWAIT);
+  if (received <= 0) return read_failed(received);
+  partial_.commit(static_cast<size_t>(received));
+  if (partial_.size() >= partial_needed_) deliver_held();
+  if (!socket_) return ReadResult::closed;
+  return static_cast<size_t>(received) == room ? ReadResult::more : ReadResult::drained;
+}
+
+TcpConnection::ReadResult TcpConnection::read_failed(ssize_t received) {
+  if (received == 0) {
+    close_with(LogLevel::debug, "the peer closed it");
+  } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
+    return ReadResult::drained;
+  } else {
+    send_failed_ = true;
+    close_with(LogLevel::debug, std::string("read: ") + strerror(errno));
+  }
+  return ReadResult::closed;
+}
+
+// Takes partial_ away and delivers it; what is still not whole or not wanted goes back there.
+void TcpConnection::deliver_held() {
+  Buffer bytes;
+  std::swap(bytes, partial_);
+  deliver(bytes.data(), bytes.size());
+}
+
+// Cuts the frames, hands them over in one burst, sends the answers, and keeps what is left.
+void TcpConnection::deliver(const uint8_t* data, size_t size) {
+  Reactor::Impl& reactor = reactor_->impl();
+  std::vector<wire::Frame>& frames = reactor.frames;
+  std::vector<size_t>& starts = reactor.frame_starts;
+  frames.clear();
+  starts.clear();
+  size_t at = 0;
+  partial_needed_ = 0;
+  held_ = false;
+  std::string broken;
+  while (at < size) {
+    wire::FrameScan scan = wire::scan_frame({data + at, size - at}, env_->limits.frame_limit_bytes);
+    if (scan.state != wire::FrameScan::State::frame) {
+      partial_needed_ = scan.bytes_needed;
+      broken = std::move(scan.why);
+      break;
+    }
+    frames.push_back(scan.frame);
+    starts.push_back(at);
+    at += scan.consumed;
+  }
+  size_t taken = 0;
+  if (!frames.empty()) {
+    reactor.begin_batch();
+    in_burst_ = true;
+    taken = env_->handler->on_burst(*this, frames);
+    in_burst_ = false;
+    flush();
+    reactor.end_batch();
+    if (!is_open()) return finish_close();
+  }
+  if (taken < frames.size()) {
+    at = starts[taken];
+    held_ = true;
+  } else if (!broken.empty()) {
+    return close_with(LogLevel::warn, broken);
+  }
+  if (at < size) partial_.append(data + at, size - at);
+}
+
+void TcpConnection::sweep(int64_t now_ns) {
+  if (was_active_) {
+    was_active_ = false;
+    active_ns_ = now_ns;
+    return;
+  }
+  if (partial_.empty()) partial_.release();
+  if (out_.empty()) out_.release();
+  if (slices_.empty()) slices_ = {};
+  const int64_t idle_ms = (now_ns - active_ns_) / 1'000'000;
+  if (idle_ms < env_->limits.idle_ms_max) return;
+  close_with(LogLevel::info, fmt::format("idle for {} ms, the limit is {} ms", idle_ms, env_->limits.idle_ms_max));
+}
+
+void TcpConnection::close_for_stop() {
+  close_with(LogLevel::debug, "the server stops");
+}
+
+void TcpConnection::close_with(LogLevel level, std::string_view why) {
+  if (!open_.exchange(false)) return;
+  if (log_enabled(level)) log_write(level, "net", fmt::format("connection of {} closed: {}", remote_text_, why));
+  if (!reactor_->on_this_thread()) {
+    reactor_->post([self = self()] { self->finish_close(); });
+  } else if (!in_burst_) {
+    finish_close();  // otherwise deliver() does, when no handler is at work any more
+  }
+}
+
+void TcpConnection::finish_close() {
+  if (!socket_) return;
+  const std::shared_ptr<TcpConnection> keep = self();
+  take_posted();
+  if (!send_failed_) (void)send_some();  // the last answers, as far as they go at once
+  socket_.reset();
+  fd_ = -1;
+  auto& connections = reactor_->impl().connections;
+  connections[registry_index_] = connections.back();
+  connections[registry_index_]->registry_index_ = registry_index_;
+  connections.pop_back();
+  partial_.release();
+  out_.release();
+  out_sent_ = 0;
+  slices_ = {};
+  slice_first_ = 0;
+  pinned_unsent_ = 0;
+  unsent_ = 0;
+  env_->connection_count--;
+  // Told from the inbox, so that a handler that closes connections never meets itself.
+  reactor_->post([keep] { keep->env_->handler->on_close(*keep); });
+}
+
+}  // namespace merlin::net
