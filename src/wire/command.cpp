@@ -1,5 +1,6 @@
 #include "merlin/wire/command.h"
 
+#include "merlin/wire/header.h"
 #include "wire/json_header.h"
 
 namespace merlin::wire {
@@ -80,6 +81,20 @@ Status decode_binary_header(ByteView header, HeaderScratch& scratch, CommandView
 }
 
 }  // namespace
+
+namespace detail {
+
+Error field_missing(std::string_view key) {
+  return Error{Errc::invalid, "the custom field <" + std::string(key) + "> is null"};
+}
+
+Error field_does_not_parse(std::string_view key, std::string_view value) {
+  constexpr size_t shown_max = 64;
+  return Error{Errc::invalid, "the custom field <" + std::string(key) + "> has the value \"" +
+                                  std::string(value.substr(0, shown_max)) + "\", which does not parse"};
+}
+
+}  // namespace detail
 
 const std::string_view* CommandView::find(std::string_view key) const {
   for (size_t i = ext.size(); i-- > 0;) {

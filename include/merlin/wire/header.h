@@ -1,25 +1,29 @@
 // Custom headers <-> ext fields, declared once as a table per header.
 //
 //   struct QueryOffset {
-//     std::string_view consumer_group; std::string_view topic; int32_t queue_id = 0; std::optional<bool> zero_if_not_found;
-//     static constexpr auto fields = std::make_tuple(
+//     std::string_view consumer_group; std::string_view topic; int32_t queue_id = 0; std::optional<bool>
+//     zero_if_not_found; static constexpr auto fields = std::make_tuple(
 //         required("consumerGroup", &QueryOffset::consumer_group), required("topic", &QueryOffset::topic),
 //         required("queueId", &QueryOffset::queue_id), optional("setZeroIfNotFound", &QueryOffset::zero_if_not_found));
 //   };
 //   Result<QueryOffset> h = decode_header<QueryOffset>(command);
 //   encode_header(writer, h);
 //
-// Field types: std::string_view, int32_t, int64_t, bool, and std::optional of these. A missing required field or a value that
-// does not parse is Errc::invalid with Apache's wording: "the custom field <topic> is null".
-// Views point where the CommandView's fields point.
+// Field types: std::string_view, int32_t, int64_t, bool, and std::optional of these. A missing required field or a
+// value that does not parse is Errc::invalid with Apache's wording: "the custom field <topic> is null". Views point
+// where the CommandView's fields point.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <charconv>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include "merlin/base/result.h"
 #include "merlin/wire/command.h"
@@ -29,16 +33,16 @@ namespace merlin::wire {
 template <class H, class T>
 struct HeaderField {
   std::string_view key;
-  T H::*member;
+  T H::* member;
   bool is_required;
 };
 
 template <class H, class T>
-constexpr HeaderField<H, T> required(std::string_view key, T H::*member) {
+constexpr HeaderField<H, T> required(std::string_view key, T H::* member) {
   return {key, member, true};
 }
 template <class H, class T>
-constexpr HeaderField<H, T> optional(std::string_view key, T H::*member) {
+constexpr HeaderField<H, T> optional(std::string_view key, T H::* member) {
   return {key, member, false};
 }
 
@@ -68,44 +72,76 @@ bool parse_value(std::string_view text, T& out) {
     return true;
   } else {
     static_assert(std::is_integral_v<T>);
-    if (!text.empty() && text.front() == '+') text.remove_prefix(1);
+    // Java's parseInt and parseLong take one plus sign.
+    if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), out);
     return ec == std::errc() && end == text.data() + text.size() && !text.empty();
   }
 }
 
+// The rows of H::fields as one array, so that a decoder can look them up by number.
+template <class H>
+struct HeaderRows {
+  struct Row {
+    std::string_view key;
+    bool (*parse)(H&, std::string_view);
+    bool is_required;
+  };
+  static constexpr size_t count = std::tuple_size_v<std::decay_t<decltype(H::fields)>>;
+
+  template <size_t I>
+  static bool parse(H& header, std::string_view text) {
+    return parse_value(text, header.*(std::get<I>(H::fields).member));
+  }
+  template <size_t... I>
+  static constexpr std::array<Row, count> make(std::index_sequence<I...>) {
+    return {Row{std::get<I>(H::fields).key, &parse<I>, std::get<I>(H::fields).is_required}...};
+  }
+  static constexpr std::array<Row, count> rows = make(std::make_index_sequence<count>());
+
+  // The row for `key`, looked for from `hint` on, round the table; count when there is none. Senders keep one order,
+  // and often the table's, so the first look mostly hits.
+  static size_t find(std::string_view key, size_t hint) {
+    for (size_t looks = 0, i = hint; looks < count; ++looks, ++i) {
+      if (i >= count) i -= count;
+      const std::string_view k = rows[i].key;
+      if (k.size() == key.size() && k.front() == key.front() && std::memcmp(k.data(), key.data(), k.size()) == 0)
+        return i;
+    }
+    return count;
+  }
+};
+
+Error field_missing(std::string_view key);
+Error field_does_not_parse(std::string_view key, std::string_view value);
+
 }  // namespace detail
 
 template <class H>
 Result<H> decode_header(const CommandView& command) {
-  H header{};
-  constexpr size_t n = std::tuple_size_v<decltype(H::fields)>;
-  bool seen[n == 0 ? 1 : n] = {};
-  std::string_view bad_key;
-  std::string_view bad_value;
-  for (const ExtField& field : command.ext) {
-    size_t index = 0;
-    std::apply(
-        [&](const auto&... f) {
-          // The fold stops at the first row whose key fits.
-          (void)((f.key == field.key
-                      ? (detail::parse_value(field.value, header.*(f.member)) ? (seen[index] = true)
-                                                                               : (bad_key = field.key, bad_value = field.value, true))
-                      : (++index, false)) ||
-                 ...);
-        },
-        H::fields);
+  using Rows = detail::HeaderRows<H>;
+  static_assert(Rows::count <= 64);
+  Result<H> result{H{}};
+  if constexpr (Rows::count > 0) {
+    H& header = *result;
+    uint64_t seen = 0;
+    size_t hint = 0;
+    for (const ExtField& field : command.ext) {
+      if (field.key.empty()) continue;
+      const size_t i = Rows::find(field.key, hint);
+      if (i == Rows::count) continue;
+      if (!Rows::rows[i].parse(header, field.value)) return detail::field_does_not_parse(field.key, field.value);
+      seen |= uint64_t{1} << i;
+      hint = i + 1;
+    }
+    constexpr uint64_t needed = [] {
+      uint64_t bits = 0;
+      for (size_t i = 0; i < Rows::count; ++i) bits |= uint64_t{Rows::rows[i].is_required} << i;
+      return bits;
+    }();
+    if ((seen & needed) != needed) return detail::field_missing(Rows::rows[std::countr_zero(needed & ~seen)].key);
   }
-  if (!bad_key.empty()) {
-    return Error{Errc::invalid,
-                 "the custom field <" + std::string(bad_key) + "> has the value \"" + std::string(bad_value.substr(0, 64)) + "\", which does not parse"};
-  }
-  std::string_view missing;
-  size_t index = 0;
-  std::apply([&](const auto&... f) { ((missing = f.is_required && !seen[index] && missing.empty() ? f.key : missing, ++index), ...); },
-             H::fields);
-  if (!missing.empty()) return Error{Errc::invalid, "the custom field <" + std::string(missing) + "> is null"};
-  return header;
+  return result;
 }
 
 template <class H>
