@@ -1,0 +1,11 @@
+verb_install() {
+  local group
+  [ $# -eq 0 ] && set -- build test check
+  for group in "$@"; do
+    case $group in
+      build | test | check) "need_$group" ;;
+      *) fail "unknown group '$group': build, test, check" ;;
+    esac
+  done
+  say "everything for $* is there"
+}
