@@ -1,5 +1,6 @@
 #include "wire/json_header.h"
 
+#include <cassert>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -47,6 +48,10 @@ class Scanner {
     while (at_ < end_ && is_blank(*at_)) ++at_;
   }
   bool take(char c) {
+    if (at_ < end_ && *at_ == c) {  // nobody sends blanks
+      ++at_;
+      return true;
+    }
     skip_blanks();
     if (at_ == end_ || *at_ != c) return false;
     ++at_;
@@ -55,6 +60,8 @@ class Scanner {
   // Calls f(key) for each member of the object at at_; f reads the value.
   template <class F>
   bool members(F&& f);
+  template <class F>
+  bool more_members(bool may_be_none, F&& f);
   bool key(std::string_view& out);
   bool string(std::string_view& out);
   bool unescape(const char* start, const char* stop, std::string_view& out);
@@ -66,6 +73,7 @@ class Scanner {
   bool integer(int32_t& out);
   bool head_member(std::string_view name, CommandView& out);
   bool ext_fields();
+  bool plain_ext_fields();
   bool language(Language& out);
 
   const char* const begin_;
@@ -79,7 +87,13 @@ class Scanner {
 template <class F>
 bool Scanner::members(F&& f) {
   if (!take('{')) return fail("expected {");
-  if (take('}')) return true;
+  return more_members(true, f);
+}
+
+// What is left of an object up to its }.
+template <class F>
+bool Scanner::more_members(bool may_be_none, F&& f) {
+  if (may_be_none && take('}')) return true;
   while (true) {
     std::string_view name;
     if (!key(name) || !f(name)) return false;
@@ -109,28 +123,26 @@ bool Scanner::string(std::string_view& out) {
   return true;
 }
 
-// Copies a text with escapes to the arena. Unescaping only shrinks, so the arena never needs more than the header's
-// size and its bytes never move while views point at them.
+// Copies a text with escapes to the arena; [start, stop) is its part before the first one. Unescaping only shrinks, so
+// the arena never needs more than the header's size and its bytes never move while views point at them.
 bool Scanner::unescape(const char* start, const char* stop, std::string_view& out) {
   std::vector<char>& arena = scratch_.unescaped;
-  const auto header_size = static_cast<size_t>(end_ - begin_);
-  if (arena_used_ == 0 && arena.size() < header_size) arena.resize(header_size);
+  const size_t needed = static_cast<size_t>(end_ - begin_) + copy_slack_bytes;
+  if (arena_used_ == 0 && arena.size() < needed) arena.resize(needed);
   char* const text = arena.data() + arena_used_;
-  char* to = text;
-  at_ = start;
+  const auto plain = static_cast<size_t>(stop - start);
+  std::memcpy(text, start, plain);
+  char* to = text + plain;
+  at_ = stop;
   while (true) {
-    const auto plain = static_cast<size_t>(stop - at_);
-    std::memcpy(to, at_, plain);
-    to += plain;
-    at_ = stop;
     if (at_ == end_) return fail("string without end");
-    ++at_;
-    if (*stop == '"') break;
+    if (*at_++ == '"') break;
     if (!escape(to)) return false;
-    stop = find_quote_or_backslash(at_, end_);
+    at_ = copy_to_quote_or_backslash(at_, end_, to);
   }
   const auto size = static_cast<size_t>(to - text);
   arena_used_ += size;
+  assert(arena_used_ + copy_slack_bytes <= arena.size());
   out = std::string_view(text, size);
   return true;
 }
@@ -141,6 +153,12 @@ bool Scanner::escape(char*& to) {
   const char c = *at_++;
   switch (c) {
     case 'u': {
+      // The two separators of the properties string, in every message.
+      if (end_ - at_ >= 4 && std::memcmp(at_, "000", 3) == 0 && (at_[3] == '1' || at_[3] == '2')) {
+        *to++ = static_cast<char>(at_[3] - '0');
+        at_ += 4;
+        return true;
+      }
       char32_t unit = 0;
       if (!code_unit(unit)) return false;
       if (unit < 0x80) {
@@ -284,6 +302,11 @@ bool Scanner::nested(Value& out) {
 
 bool Scanner::integer(int32_t& out) {
   const char* const start = at_;
+  const auto [plain_end, plain_ec] = std::from_chars(at_, end_, out);
+  if (plain_ec == std::errc() && plain_end < end_ && ends_scalar(*plain_end)) {
+    at_ = plain_end;
+    return true;
+  }
   Value v;
   if (!value(v)) return false;
   if (v.kind == Kind::null) {
@@ -316,6 +339,35 @@ bool Scanner::language(Language& out) {
   return true;
 }
 
+// The common shape of extFields, "key":"value" without blanks, as far as it goes. True when it led to the closing };
+// else at_ stands at the first member that is not of this shape.
+bool Scanner::plain_ext_fields() {
+  const char* at = at_;
+  bool closed = false;
+  while (!closed && at < end_ && *at == '"' && scratch_.fields.size() < ext_fields_limit) {
+    const char* const key_end = find_quote_or_backslash(at + 1, end_);
+    if (end_ - key_end < 3 || key_end[0] != '"' || key_end[1] != ':' || key_end[2] != '"') break;
+    const char* const text = key_end + 3;
+    const char* text_end = find_quote_or_backslash(text, end_);
+    if (end_ - text_end < 2) break;
+    const size_t arena_before = arena_used_;
+    std::string_view value(text, static_cast<size_t>(text_end - text));
+    if (*text_end == '\\') {
+      if (!unescape(text, text_end, value)) break;
+      text_end = at_ - 1;
+    }
+    closed = text_end + 1 < end_ && text_end[1] == '}';
+    if (!closed && (text_end + 1 == end_ || text_end[1] != ',')) {
+      arena_used_ = arena_before;  // the member is read again
+      break;
+    }
+    scratch_.fields.push_back({std::string_view(at + 1, static_cast<size_t>(key_end - at - 1)), value});
+    at = text_end + 2;
+  }
+  at_ = at;
+  return closed;
+}
+
 bool Scanner::ext_fields() {
   scratch_.fields.clear();
   if (at_ < end_ && *at_ != '{') {
@@ -323,7 +375,9 @@ bool Scanner::ext_fields() {
     if (!value(v)) return false;
     return v.kind == Kind::null || fail("expected an object of extFields");
   }
-  return members([this](std::string_view name) {
+  if (!take('{')) return fail("expected {");
+  if (plain_ext_fields()) return true;
+  return more_members(scratch_.fields.empty(), [this](std::string_view name) {
     Value v;
     if (!value(v)) return false;
     if (v.kind == Kind::null) return true;  // as if the field were absent
