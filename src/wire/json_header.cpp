@@ -106,8 +106,14 @@ bool Scanner::more_members(bool may_be_none, F&& f) {
 bool Scanner::key(std::string_view& out) {
   skip_blanks();
   if (at_ == end_ || *at_ != '"') return fail("expected a key");
-  if (!string(out)) return false;
-  if (!take(':')) return fail("expected :");
+  const char* const stop = find_quote_or_backslash(at_ + 1, end_);
+  if (end_ - stop >= 2 && stop[0] == '"' && stop[1] == ':') {
+    out = std::string_view(at_ + 1, static_cast<size_t>(stop - at_ - 1));
+    at_ = stop + 2;
+  } else {
+    if (!string(out)) return false;
+    if (!take(':')) return fail("expected :");
+  }
   skip_blanks();
   return true;
 }

@@ -58,6 +58,30 @@ inline bool equals_true(std::string_view v) {
 }
 
 template <class T>
+bool parse_signed(std::string_view text, T& out) {
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return ec == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+
+// As Java's parseInt and parseLong: an optional sign, then decimal digits, nothing else.
+template <class T>
+bool parse_integer(std::string_view text, T& out) {
+  // Most numbers are short and without sign; up to nine digits fit any of the types.
+  if (!text.empty() && text.size() <= 9) {
+    uint32_t value = 0;
+    for (const char c : text) {
+      const uint32_t digit = static_cast<uint32_t>(static_cast<unsigned char>(c)) - '0';
+      if (digit > 9) return parse_signed(text, out);
+      value = value * 10 + digit;
+    }
+    out = static_cast<T>(value);
+    return true;
+  }
+  return parse_signed(text, out);
+}
+
+template <class T>
 bool parse_value(std::string_view text, T& out) {
   if constexpr (is_optional<T>::value) {
     typename T::value_type value{};
@@ -72,10 +96,7 @@ bool parse_value(std::string_view text, T& out) {
     return true;
   } else {
     static_assert(std::is_integral_v<T>);
-    // Java's parseInt and parseLong take one plus sign.
-    if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), out);
-    return ec == std::errc() && end == text.data() + text.size() && !text.empty();
+    return parse_integer(text, out);
   }
 }
 
@@ -105,8 +126,8 @@ struct HeaderRows {
     for (size_t looks = 0, i = hint; looks < count; ++looks, ++i) {
       if (i >= count) i -= count;
       const std::string_view k = rows[i].key;
-      if (k.size() == key.size() && k.front() == key.front() && std::memcmp(k.data(), key.data(), k.size()) == 0)
-        return i;
+      if (k.size() != key.size() || k.front() != key.front()) continue;
+      if (k.size() == 1 || std::memcmp(k.data(), key.data(), k.size()) == 0) return i;
     }
     return count;
   }
