@@ -1,0 +1,326 @@
+#include "app/broker.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+
+#include "door/remoting/broker_admin.h"
+#include "door/remoting/clients.h"
+#include "door/remoting/offsets.h"
+#include "door/remoting/produce.h"
+#include "door/remoting/pull.h"
+#include "door/remoting/queries.h"
+#include "door/remoting/registration.h"
+#include "door/remoting/topics.h"
+#include "merlin/base/log.h"
+#include "merlin/base/worker_pool.h"
+#include "net/server.h"
+#include "rpc/client.h"
+
+namespace merlin::app {
+
+namespace {
+
+size_t reactor_count(const config::Settings& s) {
+  const int32_t wanted = s.int32("merlinReactors");
+  return wanted > 0 ? static_cast<size_t>(wanted) : net::default_reactor_count();
+}
+
+net::ConnectionLimits connection_limits(const config::Settings& s) {
+  net::ConnectionLimits limits;
+  limits.idle_ms_max = int64_t{s.int32("serverChannelMaxIdleTimeSeconds")} * 1000;
+  limits.connections_max = static_cast<size_t>(s.int64("merlinConnectionsMax"));
+  limits.unsent_bytes_max = static_cast<size_t>(s.int64("merlinUnsentBytesMax"));
+  return limits;
+}
+
+store::StoreOptions store_options(const config::Settings& s) {
+  store::StoreOptions o;
+  o.root_dir = s.text("storePathRootDir");
+  o.commit_log_dir = s.text("storePathCommitLog");
+  o.segment_size_bytes = s.int64("mappedFileSizeCommitLog");
+  o.consume_queue_file_bytes = s.int32("mappedFileSizeConsumeQueue");
+  o.sync_flush = s.text("flushDiskType") == "SYNC_FLUSH";
+  o.flush_interval_ms = s.int32("flushIntervalCommitLog");
+  o.flush_least_pages = s.int32("flushCommitLogLeastPages");
+  o.flush_thorough_interval_ms = s.int32("flushCommitLogThoroughInterval");
+  o.queue_flush_interval_ms = s.int32("flushIntervalConsumeQueue");
+  o.message_size_bytes_max = s.int32("maxMessageSize");
+  o.check_crc_on_recover = s.boolean("checkCRCOnRecover");
+  o.index_enabled = s.boolean("messageIndexEnable");
+  o.index_hash_slots = s.int32("maxHashSlotNum");
+  o.index_entries_max = s.int32("maxIndexNum");
+  o.memory_ratio_percent = s.int32("accessMessageInMemoryMaxRatio");
+  return o;
+}
+
+meta::TopicTable::Setup topic_setup(const config::Settings& s) {
+  meta::TopicTable::Setup t;
+  t.cluster_name = s.text("brokerClusterName");
+  t.broker_name = s.text("brokerName");
+  t.auto_create_topic_enable = s.boolean("autoCreateTopicEnable");
+  t.default_topic_queue_nums = s.int32("defaultTopicQueueNums");
+  t.cluster_topic_enable = s.boolean("clusterTopicEnable");
+  t.broker_topic_enable = s.boolean("brokerTopicEnable");
+  t.trace_topic_enable = s.boolean("traceTopicEnable");
+  t.trace_topic_name = s.text("msgTraceTopicName");
+  t.revive_queue_num = s.int32("reviveQueueNum");
+  t.timer_wheel_enable = s.boolean("timerWheelEnable");
+  return t;
+}
+
+service::ProduceSettings produce_settings(const config::Settings& s, const HostPort& store_host) {
+  service::ProduceSettings p;
+  p.cluster_name = s.text("brokerClusterName");
+  p.broker_ip = s.text("brokerIP1");
+  p.region_id = s.text("regionId");
+  p.trace_on = s.boolean("traceOn");
+  p.store_host = store_host;
+  p.message_size_bytes_max = s.int32("maxMessageSize");
+  return p;
+}
+
+door::RegistrationSettings registration_settings(const config::Settings& s) {
+  return {.nameservers = door::split_nameservers(s.text("namesrvAddr")),
+          .cluster_name = s.text("brokerClusterName"),
+          .broker_name = s.text("brokerName"),
+          .broker_addr = s.text("brokerIP1") + ":" + std::to_string(s.int32("listenPort")),
+          .ha_addr = s.text("brokerIP2") + ":" + std::to_string(s.int32("haListenPort")),
+          .broker_id = s.int64("brokerId"),
+          .broker_permission = s.live_int("brokerPermission"),
+          .single_topic_register = s.live_int("enableSingleTopicRegister"),
+          .timeout_ms = s.int32("registerBrokerTimeoutMills")};
+}
+
+HostPort store_host(const config::Settings& s) {
+  // A host name in brokerIP1 is refused in start(); the ids in messages need numbers.
+  return HostPort::from_ip(s.text("brokerIP1"), s.int32("listenPort")).value_or(HostPort{});
+}
+
+}  // namespace
+
+// Declared in the order of need: each part is given only what stands above it, and is destroyed before that.
+struct Broker::Parts {
+  config::Settings& settings;
+  FileSystem& files;
+  const Clock& clock;
+  service::BrokerStats stats;
+  WorkerPool workers;
+  net::Server server;
+  rpc::Dispatcher dispatcher;
+  rpc::Client client;
+  meta::TopicTable topics;
+  meta::SubscriptionGroups groups;
+  meta::ConsumerOffsets offsets;
+  service::LongPoll long_poll;
+  store::MessageStore store;
+  service::Clients clients;
+  service::QueueLocks locks;
+  service::Produce produce;
+  service::Pull pull;
+  door::Registration registration;
+  door::ProduceDoor produce_door;
+  door::PullDoor pull_door;
+  door::ClientsDoor clients_door;
+  door::OffsetsDoor offsets_door;
+  door::TopicsDoor topics_door;
+  door::QueriesDoor queries_door;
+  door::BrokerAdminDoor admin_door;
+  int64_t ticks = 0;           // seconds of housekeeping; reactor 0 only
+  int64_t next_renewal_s = 0;  // reactor 0 only
+  std::atomic<bool> persisting{false};
+  bool store_open = false;
+  bool serving = false;
+
+  Parts(config::Settings& s, std::string config_path, FileSystem& f, const Clock& c,
+        std::function<void(const Error&)> fail_stop)
+      : settings(s),
+        files(f),
+        clock(c),
+        stats(c),
+        workers("worker", static_cast<size_t>(s.int32("merlinWorkerThreads")),
+                static_cast<size_t>(s.int32("merlinWorkerQueueMax"))),
+        server(reactor_count(s), connection_limits(s), c),
+        dispatcher(workers),
+        client(server, dispatcher),
+        topics(f, c, s.text("storePathRootDir")),
+        groups(f, c, s.text("storePathRootDir")),
+        offsets(f, c, s.text("storePathRootDir")),
+        long_poll(c, static_cast<size_t>(s.int64("merlinHeldPullsMax"))),
+        store(store_options(s), f, c, std::move(fail_stop)),
+        clients(c),
+        locks(c),
+        produce(produce_settings(s, store_host(s)), c, store, topics, s.live_int("brokerPermission"), stats),
+        pull(s.text("brokerIP1"),
+             service::PullLimits{s.live_int("maxTransferBytesOnMessageInMemory"),
+                                 s.live_int("maxTransferCountOnMessageInMemory"),
+                                 s.live_int("maxTransferBytesOnMessageInDisk"),
+                                 s.live_int("maxTransferCountOnMessageInDisk"), s.live_int("brokerPermission")},
+             store, topics, groups, offsets, clients, stats),
+        registration(registration_settings(s), client, topics),
+        produce_door(produce, store, workers, server.reactors().size(), s.int32("syncFlushTimeout")),
+        pull_door({s.live_int("longPollingEnable"), s.live_int("shortPollingTimeMills")}, c, pull, long_poll,
+                  server.reactors().size()),
+        clients_door(c, dispatcher, clients, topics, groups),
+        offsets_door(store, topics, groups, offsets, locks, s.live_int("useServerSideResetOffset")),
+        topics_door({s.text("brokerName"), s.live_int("brokerPermission")}, store, topics, groups, offsets, clients),
+        queries_door(store, s.int32("defaultQueryMaxNum")),
+        admin_door(s, std::move(config_path), f, c, store, stats, long_poll, workers) {}
+
+  void connect();
+  Status open();
+  void each_second();
+  void persist();
+};
+
+void Broker::Parts::connect() {
+  store.set_listener(&long_poll);
+  server.set_handler(&dispatcher);
+  dispatcher.add(produce_door, door::ProduceDoor::rows);
+  dispatcher.add(pull_door, door::PullDoor::rows);
+  dispatcher.add(clients_door, door::ClientsDoor::rows);
+  dispatcher.add(offsets_door, door::OffsetsDoor::rows);
+  dispatcher.add(topics_door, door::TopicsDoor::rows);
+  dispatcher.add(queries_door, door::QueriesDoor::rows);
+  dispatcher.add(admin_door, door::BrokerAdminDoor::rows);
+  dispatcher.add_burst_participant(&produce_door);
+  dispatcher.add_close_listener([this](net::Connection& connection) {
+    pull_door.connection_closed(connection);
+    clients_door.connection_closed(connection.id());
+  });
+  const auto topic_changed = [this](const meta::TopicPtr& topic) { registration.register_topic(topic); };
+  produce.set_topic_created(topic_changed);
+  clients_door.set_topic_created(topic_changed);
+  topics_door.set_topic_changed(topic_changed);
+  admin_door.set_permission_changed([this] {
+    topics.bump_version();
+    registration.register_topic(nullptr);
+  });
+  settings.on_change("autoCreateTopicEnable",
+                     [this] { topics.set_auto_create(settings.boolean("autoCreateTopicEnable")); });
+  const auto group_rules = [this] {
+    groups.set_auto_create(settings.boolean("autoCreateSubscriptionGroup"), settings.boolean("enableCreateSysGroup"));
+  };
+  settings.on_change("autoCreateSubscriptionGroup", group_rules);
+  settings.on_change("enableCreateSysGroup", group_rules);
+  group_rules();
+}
+
+Status Broker::Parts::open() {
+  if (!HostPort::from_ip(settings.text("brokerIP1"), 0)) {
+    return Error{Errc::invalid, "brokerIP1 must be a numeric address, it is \"" + settings.text("brokerIP1") + "\""};
+  }
+  const int32_t port = settings.int32("listenPort");
+  if (port < 3)
+    return Error{Errc::invalid,
+                 "listenPort is " + std::to_string(port) + "; it must be at least 3, for listenPort-2 is used too"};
+  if (Status s = store.open(); !s) return s.error().with("open the store " + settings.text("storePathRootDir"));
+  store_open = true;
+  if (Status s = topics.open(topic_setup(settings)); !s) return s.error().with("open topics.json");
+  if (Status s = groups.open(); !s) return s.error().with("open subscriptionGroup.json");
+  if (Status s = offsets.open(); !s) return s.error().with("open consumerOffset.json");
+  const std::string address = settings.text("bindAddress");
+  if (Status s = server.listen(address, port, rpc::Dispatcher::main_port_tag); !s) return s;
+  return server.listen(address, port - 2, rpc::Dispatcher::fast_port_tag);
+}
+
+void Broker::Parts::persist() {
+  // One at a time; a slow disk must not pile up jobs.
+  if (persisting.exchange(true)) return;
+  const bool accepted = workers.submit([this] {
+    for (const Status& s : {offsets.persist_if_dirty(), topics.persist_if_dirty(), groups.persist_if_dirty()}) {
+      if (!s) log_warn("meta", "{}", s.error().message);
+    }
+    persisting = false;
+  });
+  if (!accepted) persisting = false;
+}
+
+void Broker::Parts::each_second() {
+  ++ticks;
+  stats.sample();
+  const int64_t persist_s = std::max<int64_t>(settings.live_int("flushConsumerOffsetInterval").load() / 1000, 1);
+  if (ticks % persist_s == 0) persist();
+  if (ticks % 10 == 0) clients.drop_expired(settings.int64("channelExpiredTimeout"));
+  if (ticks % 60 == 0) locks.drop_expired();
+  if (ticks >= next_renewal_s) {
+    // While a nameserver has not taken the registration it is tried every other second: it may be starting too.
+    const int64_t period_s = std::clamp<int64_t>(settings.live_int("registerNameServerPeriod").load() / 1000, 10, 60);
+    next_renewal_s = ticks + (registration.all_registered() || ticks == 1 ? period_s : 2);
+    registration.start_register_all();
+  }
+  if (!registration.all_registered()) next_renewal_s = std::min(next_renewal_s, ticks + 2);
+}
+
+Broker::Broker(config::Settings& settings, std::string config_path, FileSystem& files, const Clock& clock,
+               std::function<void(const Error&)> fail_stop)
+    : parts_(std::make_unique<Parts>(settings, std::move(config_path), files, clock, std::move(fail_stop))) {
+  parts_->connect();
+}
+
+Broker::~Broker() {
+  stop();
+}
+
+Status Broker::start() {
+  Parts& p = *parts_;
+  if (Status s = p.open(); !s) return s;
+  net::Reactor& first = *p.server.reactors().front();
+  first.every_ms(50, [&p] { p.long_poll.sweep(); });
+  first.every_ms(1000, [&p] { p.each_second(); });
+  p.server.start();
+  p.serving = true;
+  p.registration.start_register_all();
+  return {};
+}
+
+namespace {
+
+// Everything placed so far reaches the disk, so that waiting senders get their answers before the connections close.
+void wait_until_durable(store::MessageStore& store) {
+  std::mutex mutex;
+  std::condition_variable done;
+  bool finished = false;
+  store.wait_durable(store.stats().max_physical_offset, 5'000, [&](store::DurableCode) {
+    std::lock_guard lock(mutex);
+    finished = true;
+    done.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  done.wait(lock, [&] { return finished; });
+}
+
+}  // namespace
+
+void Broker::stop() {
+  if (!parts_) return;
+  Parts& p = *parts_;
+  if (p.serving) {
+    p.server.stop_accepting();
+    p.registration.unregister_all(1'000);
+    p.dispatcher.set_draining(true);
+    p.workers.stop();
+    if (p.store.sync_flush()) wait_until_durable(p.store);
+    p.server.stop();
+    p.serving = false;
+  }
+  if (p.store_open) {
+    for (const Status& s : {p.offsets.persist_if_dirty(), p.topics.persist_if_dirty(), p.groups.persist_if_dirty()}) {
+      if (!s) log_error("meta", "{}", s.error().message);
+    }
+    p.store.close();
+    p.store_open = false;
+  }
+  parts_.reset();
+}
+
+std::string Broker::boot_line() const {
+  const config::Settings& s = parts_->settings;
+  std::string line = "The broker[" + s.text("brokerName") + ", " + s.text("brokerIP1") + ":" +
+                     std::to_string(s.int32("listenPort")) + "] boot success. serializeType=JSON";
+  if (const std::string nameservers = s.text("namesrvAddr"); !nameservers.empty())
+    line += " and name server is " + nameservers;
+  return line;
+}
+
+}  // namespace merlin::app

@@ -1,0 +1,65 @@
+// The broker about itself: runtime numbers, configuration, statistics.
+//
+// Threads: workers.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "config/options.h"
+#include "door/remoting/headers.h"
+#include "merlin/base/clock.h"
+#include "merlin/base/file_system.h"
+#include "merlin/base/worker_pool.h"
+#include "merlin/wire/request_code.h"
+#include "rpc/dispatcher.h"
+#include "service/broker_stats.h"
+#include "service/long_poll.h"
+#include "store/message_store.h"
+
+namespace merlin::door {
+
+class BrokerAdminDoor {
+ public:
+  // `config_path` empty: changes are kept in memory only.
+  BrokerAdminDoor(config::Settings& settings, std::string config_path, FileSystem& files, const Clock& clock,
+                  store::MessageStore& store, service::BrokerStats& stats, service::LongPoll& long_poll,
+                  WorkerPool& workers);
+  // Called after brokerPermission changed: every topic's route is different now.
+  void set_permission_changed(std::function<void()> callback) { permission_changed_ = std::move(callback); }
+
+ private:
+  void runtime_info(rpc::Request& request);
+  void get_config(rpc::Request& request);
+  void update_config(rpc::Request& request);
+  void stats_data(rpc::Request& request);
+
+  using Table = std::map<std::string, std::string>;
+  void add_store_numbers(Table& table) const;
+  void add_traffic(Table& table) const;
+  void add_queues(Table& table) const;
+  Status write_config_file();
+
+  config::Settings& settings_;
+  const std::string config_path_;
+  FileSystem& files_;
+  const Clock& clock_;
+  store::MessageStore& store_;
+  service::BrokerStats& stats_;
+  service::LongPoll& long_poll_;
+  WorkerPool& workers_;
+  std::function<void()> permission_changed_;
+  std::mutex update_mutex_;  // one update of the configuration at a time
+
+ public:
+  static constexpr rpc::Row<BrokerAdminDoor> rows[] = {
+      {wire::request_code::get_broker_runtime_info, rpc::Lane::worker, rpc::Ports::all, &BrokerAdminDoor::runtime_info},
+      {wire::request_code::get_broker_config, rpc::Lane::worker, rpc::Ports::all, &BrokerAdminDoor::get_config},
+      {wire::request_code::update_broker_config, rpc::Lane::worker, rpc::Ports::all, &BrokerAdminDoor::update_config},
+      {wire::request_code::view_broker_stats_data, rpc::Lane::worker, rpc::Ports::all, &BrokerAdminDoor::stats_data},
+  };
+};
+
+}  // namespace merlin::door

@@ -1,0 +1,148 @@
+#include "door/remoting/offsets.h"
+
+#include "door/remoting/answer.h"
+#include "door/remoting/json_text.h"
+
+namespace merlin::door {
+
+namespace rc = wire::response_code;
+
+namespace {
+
+void reply_offset(rpc::Request& request, std::string_view name, int64_t value) {
+  request.reply_with(rc::success, {}, {}, [&](wire::CommandWriter& w) { w.field(name, value); });
+}
+
+struct LockRequest {
+  std::string group;
+  std::string client_id;
+  std::vector<service::QueueId> queues;
+};
+
+// {"clientId":..,"consumerGroup":..,"mqSet":[{"brokerName":..,"queueId":..,"topic":..}]}
+std::optional<LockRequest> lock_request(rpc::Request& request) {
+  const auto body = parse_object(request.body_text());
+  if (!body) {
+    request.reply(rc::system_error, "the body is no JSON object");
+    return std::nullopt;
+  }
+  LockRequest out{text_of(*body, "consumerGroup"), text_of(*body, "clientId"), {}};
+  const auto set = body->find("mqSet");
+  if (set != body->end() && set->is_array()) {
+    if (set->size() > service::QueueLocks::queues_per_request_max) {
+      request.reply(rc::system_error, "the request names " + std::to_string(set->size()) + " queues, the limit is " +
+                                          std::to_string(service::QueueLocks::queues_per_request_max));
+      return std::nullopt;
+    }
+    for (const Json& q : *set) {
+      if (!q.is_object()) continue;
+      out.queues.push_back(
+          {text_of(q, "topic"), text_of(q, "brokerName"), static_cast<int32_t>(int_of(q, "queueId", 0))});
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+OffsetsDoor::OffsetsDoor(store::MessageStore& store, meta::TopicTable& topics, meta::SubscriptionGroups& groups,
+                         meta::ConsumerOffsets& offsets, service::QueueLocks& locks,
+                         const std::atomic<int64_t>& server_side_reset)
+    : store_(store),
+      topics_(topics),
+      groups_(groups),
+      offsets_(offsets),
+      locks_(locks),
+      server_side_reset_(server_side_reset) {}
+
+void OffsetsDoor::query(rpc::Request& request) {
+  const auto header = header_or_answer<QueryConsumerOffsetHeader>(request);
+  if (!header) return;
+  const int64_t offset = offsets_.query(header->consumer_group, header->topic, header->queue_id);
+  if (offset >= 0) return reply_offset(request, "offset", offset);
+  if (header->set_zero_if_not_found.has_value() && !*header->set_zero_if_not_found) {
+    return request.reply(rc::query_not_found, "Not found, do not set to zero, maybe this group boot first");
+  }
+  // A new group starts at 0 while the queue's first message is still there and warm.
+  const store::ConsumeQueue* queue = store_.find_queue(header->topic, header->queue_id);
+  const int64_t min_offset = queue == nullptr ? -1 : store_.min_offset(queue);
+  if (min_offset <= 0 && (queue == nullptr ? false : store_.is_in_memory(queue, 0)))
+    return reply_offset(request, "offset", 0);
+  request.reply(rc::query_not_found, "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first");
+}
+
+void OffsetsDoor::update(rpc::Request& request) {
+  const auto header = header_or_answer<UpdateConsumerOffsetHeader>(request);
+  if (!header) return;
+  if (!groups_.contains(header->consumer_group)) {
+    return request.reply(rc::subscription_group_not_exist,
+                         "Group " + std::string(header->consumer_group) + " not exist!");
+  }
+  if (!topics_.contains(header->topic)) {
+    return request.reply(rc::topic_not_exist, "Topic " + std::string(header->topic) + " not exist!");
+  }
+  if (server_side_reset_.load(std::memory_order_relaxed) != 0 &&
+      offsets_.has_reset(header->consumer_group, header->topic, header->queue_id)) {
+    return request.reply(rc::success, "Offset has been previously reset");
+  }
+  if (!offsets_.commit(header->consumer_group, header->topic, header->queue_id, header->commit_offset)) {
+    return request.reply(rc::invalid_parameter,
+                         "queueId " + std::to_string(header->queue_id) + " is refused: a group may commit at most " +
+                             std::to_string(meta::ConsumerOffsets::queues_per_group_max) + " queues per topic");
+  }
+  request.reply(rc::success);
+}
+
+void OffsetsDoor::max_offset(rpc::Request& request) {
+  const auto header = header_or_answer<TopicQueueHeader>(request);
+  if (!header) return;
+  const store::ConsumeQueue* queue = store_.find_queue(header->topic, header->queue_id);
+  reply_offset(request, "offset", queue == nullptr ? 0 : store_.max_offset(queue));
+}
+
+void OffsetsDoor::min_offset(rpc::Request& request) {
+  const auto header = header_or_answer<TopicQueueHeader>(request);
+  if (!header) return;
+  const store::ConsumeQueue* queue = store_.find_queue(header->topic, header->queue_id);
+  // Apache makes the queue by asking, so an unknown one is an empty one.
+  reply_offset(request, "offset", queue == nullptr ? 0 : store_.min_offset(queue));
+}
+
+void OffsetsDoor::search(rpc::Request& request) {
+  const auto header = header_or_answer<SearchOffsetHeader>(request);
+  if (!header) return;
+  const bool upper = header->boundary_type == "upper" || header->boundary_type == "UPPER";
+  const store::ConsumeQueue* queue = store_.find_queue(header->topic, header->queue_id);
+  const int64_t offset =
+      queue == nullptr
+          ? 0
+          : store_.offset_by_time(queue, header->timestamp, upper ? store::Boundary::upper : store::Boundary::lower);
+  reply_offset(request, "offset", offset);
+}
+
+void OffsetsDoor::earliest_time(rpc::Request& request) {
+  const auto header = header_or_answer<TopicQueueHeader>(request);
+  if (!header) return;
+  const store::ConsumeQueue* queue = store_.find_queue(header->topic, header->queue_id);
+  reply_offset(request, "timestamp", queue == nullptr ? -1 : store_.store_timestamp(queue, store_.min_offset(queue)));
+}
+
+void OffsetsDoor::lock(rpc::Request& request) {
+  const auto body = lock_request(request);
+  if (!body) return;
+  std::string text = "{\"lockOKMQSet\":[";
+  for (const service::QueueId& q : locks_.lock(body->group, body->client_id, body->queues)) {
+    if (text.back() != '[') text += ',';
+    text += message_queue_text(q.broker_name, q.queue_id, q.topic);
+  }
+  request.reply_text(rc::success, text + "]}");
+}
+
+void OffsetsDoor::unlock(rpc::Request& request) {
+  const auto body = lock_request(request);
+  if (!body) return;
+  locks_.unlock(body->group, body->client_id, body->queues);
+  request.reply(rc::success);
+}
+
+}  // namespace merlin::door

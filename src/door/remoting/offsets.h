@@ -1,0 +1,54 @@
+// Offsets and order: QUERY/UPDATE_CONSUMER_OFFSET, GET_MAX/MIN_OFFSET, SEARCH_OFFSET_BY_TIMESTAMP,
+// GET_EARLIEST_MSG_STORETIME, LOCK/UNLOCK_BATCH_MQ.
+//
+// Threads: reactors; memory only (a search by time may read old queue files, so it runs on a worker).
+#pragma once
+
+#include "door/remoting/headers.h"
+#include "merlin/wire/request_code.h"
+#include "meta/consumer_offsets.h"
+#include "meta/subscription_group.h"
+#include "meta/topic_config.h"
+#include "rpc/dispatcher.h"
+#include "service/queue_locks.h"
+#include "store/message_store.h"
+
+namespace merlin::door {
+
+class OffsetsDoor {
+ public:
+  OffsetsDoor(store::MessageStore& store, meta::TopicTable& topics, meta::SubscriptionGroups& groups,
+              meta::ConsumerOffsets& offsets, service::QueueLocks& locks,
+              const std::atomic<int64_t>& server_side_reset);
+
+ private:
+  void query(rpc::Request& request);
+  void update(rpc::Request& request);
+  void max_offset(rpc::Request& request);
+  void min_offset(rpc::Request& request);
+  void search(rpc::Request& request);
+  void earliest_time(rpc::Request& request);
+  void lock(rpc::Request& request);
+  void unlock(rpc::Request& request);
+
+  store::MessageStore& store_;
+  meta::TopicTable& topics_;
+  meta::SubscriptionGroups& groups_;
+  meta::ConsumerOffsets& offsets_;
+  service::QueueLocks& locks_;
+  const std::atomic<int64_t>& server_side_reset_;
+
+ public:
+  static constexpr rpc::Row<OffsetsDoor> rows[] = {
+      {wire::request_code::query_consumer_offset, rpc::Lane::reactor, rpc::Ports::all, &OffsetsDoor::query},
+      {wire::request_code::update_consumer_offset, rpc::Lane::reactor, rpc::Ports::all, &OffsetsDoor::update},
+      {wire::request_code::get_max_offset, rpc::Lane::reactor, rpc::Ports::all, &OffsetsDoor::max_offset},
+      {wire::request_code::get_min_offset, rpc::Lane::reactor, rpc::Ports::all, &OffsetsDoor::min_offset},
+      {wire::request_code::search_offset_by_timestamp, rpc::Lane::worker, rpc::Ports::all, &OffsetsDoor::search},
+      {wire::request_code::get_earliest_msg_storetime, rpc::Lane::worker, rpc::Ports::all, &OffsetsDoor::earliest_time},
+      {wire::request_code::lock_batch_mq, rpc::Lane::reactor, rpc::Ports::all, &OffsetsDoor::lock},
+      {wire::request_code::unlock_batch_mq, rpc::Lane::reactor, rpc::Ports::all, &OffsetsDoor::unlock},
+  };
+};
+
+}  // namespace merlin::door

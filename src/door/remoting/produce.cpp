@@ -1,0 +1,261 @@
+#include "door/remoting/produce.h"
+
+#include <optional>
+
+#include "door/remoting/answer.h"
+#include "merlin/message/ids.h"
+#include "merlin/message/properties.h"
+
+namespace merlin::door {
+
+namespace rc = wire::response_code;
+
+// Everything needed to answer one placed request, without the frame it came in.
+struct ProduceDoor::Waiting {
+  wire::Serialization serialization = wire::Serialization::json;
+  int32_t opaque = 0;
+  bool is_oneway = false;
+  service::PlacedRequest placed;
+};
+
+struct ProduceDoor::ReactorBurst {
+  service::ProduceBurst records;
+  std::vector<Waiting> waiting;
+  std::string ids;  // the msgId text of the answer being written
+};
+
+namespace {
+
+// Where a request's records went, in a form that outlives the burst.
+struct Placement {
+  std::string_view ids;
+  std::string_view unique_key;
+  int32_t queue_id = 0;
+  int64_t queue_offset = 0;
+};
+
+void append_ids(std::span<const store::AppendItem> items, std::string& out) {
+  out.clear();
+  char text[64];
+  for (const store::AppendItem& item : items) {
+    if (!out.empty()) out += ',';
+    out.append(text, message::write_offset_msg_id(item.spec.store_host, item.physical_offset, text));
+  }
+}
+
+void write_placement(wire::CommandWriter& w, const Placement& p, const service::ProduceSettings& settings) {
+  w.field(message::property::region, std::string_view(settings.region_id));
+  w.field(message::property::trace_on, settings.trace_on);
+  w.field("msgId", p.ids);
+  w.field("queueId", p.queue_id);
+  w.field("queueOffset", p.queue_offset);
+  if (!p.unique_key.empty()) w.field("transactionId", p.unique_key);
+}
+
+void write_answer(Buffer& out, wire::Serialization serialization, int32_t opaque, int32_t code, std::string_view remark,
+                  const Placement* placement, const service::ProduceSettings& settings) {
+  wire::CommandHead head;
+  head.code = code;
+  head.opaque = opaque;
+  head.flag = wire::flag_response;
+  head.remark = remark;
+  wire::CommandWriter w(out, serialization, head);
+  if (placement != nullptr) write_placement(w, *placement, settings);
+  w.finish(0);
+}
+
+}  // namespace
+
+ProduceDoor::ProduceDoor(service::Produce& produce, store::MessageStore& store, WorkerPool& workers,
+                         size_t reactor_count, int32_t sync_flush_timeout_ms)
+    : produce_(produce), store_(store), workers_(workers), sync_flush_timeout_ms_(sync_flush_timeout_ms) {
+  for (size_t i = 0; i < reactor_count; ++i) bursts_.push_back(std::make_unique<ReactorBurst>());
+}
+
+ProduceDoor::~ProduceDoor() = default;
+
+void ProduceDoor::send(rpc::Request& request) {
+  const auto header = wire::decode_header<SendMessageHeader>(request.command());
+  if (!header) return request.reply(rc::system_error, header.error().message);
+  handle(request, *header, header->batch);
+}
+
+void ProduceDoor::send_v2(rpc::Request& request) {
+  const auto header = wire::decode_header<SendMessageHeaderV2>(request.command());
+  if (!header) return request.reply(rc::system_error, header.error().message);
+  handle(request, *header, header->batch || request.command().code == wire::request_code::send_batch_message);
+}
+
+void ProduceDoor::handle(rpc::Request& request, const SendMessageHeader& header, bool batch) {
+  service::SendRequest send;
+  send.producer_group = header.producer_group;
+  send.topic = header.topic;
+  send.default_topic = header.default_topic;
+  send.default_topic_queue_nums = header.default_topic_queue_nums;
+  send.queue_id = header.queue_id;
+  send.sys_flag = header.sys_flag;
+  send.born_timestamp_ms = header.born_timestamp;
+  send.flag = header.flag;
+  send.properties = header.properties;
+  send.reconsume_times = header.reconsume_times.value_or(0);
+  send.unit_mode = header.unit_mode;
+  send.batch = batch;
+  send.born_host = request.connection().remote();
+  send.body = request.body();
+
+  ReactorBurst& burst = *bursts_[request.connection().reactor().index()];
+  Waiting waiting;
+  const service::Refusal refusal = produce_.prepare(send, burst.records, waiting.placed);
+  if (refusal.outcome == service::Outcome::needs_worker) return send_on_worker(request, send);
+  if (!refusal.ok()) return refuse(request, refusal);
+  waiting.serialization = request.command().serialization;
+  waiting.opaque = request.command().opaque;
+  waiting.is_oneway = request.command().is_oneway();
+  burst.waiting.push_back(waiting);
+  request.answer_later();
+}
+
+void ProduceDoor::on_burst_end(net::Connection& connection) {
+  ReactorBurst& burst = *bursts_[connection.reactor().index()];
+  if (burst.waiting.empty()) return;
+  const int64_t end_offset = produce_.append(burst.records);
+  const bool sync_flush = store_.sync_flush();
+  bool any_waits = false;
+  const std::span<const store::AppendItem> items(burst.records.items);
+  for (const Waiting& w : burst.waiting) {
+    if (w.is_oneway) continue;
+    if (sync_flush && w.placed.waits_for_durable) {
+      any_waits = true;
+      continue;
+    }
+    const auto own = items.subspan(w.placed.first, w.placed.count);
+    if (own.front().code != store::AppendCode::ok) {
+      const service::Refusal refusal = produce_.refusal_of(own.front());
+      write_answer(connection.out(), w.serialization, w.opaque, response_code_of(refusal.outcome), refusal.remark,
+                   nullptr, produce_.settings());
+      continue;
+    }
+    append_ids(own, burst.ids);
+    const Placement placement{burst.ids, w.placed.unique_key, w.placed.queue_id, own.front().queue_offset};
+    write_answer(connection.out(), w.serialization, w.opaque, rc::success, {}, &placement, produce_.settings());
+  }
+  if (any_waits) answer_when_durable(connection, burst, end_offset);
+  burst.waiting.clear();
+  burst.records.clear();
+}
+
+void ProduceDoor::answer_when_durable(net::Connection& connection, ReactorBurst& burst, int64_t end_offset) {
+  struct Kept {
+    Waiting waiting;
+    std::string ids;
+    std::string unique_key;
+    int64_t queue_offset = 0;
+    service::Refusal refusal;
+  };
+  auto kept = std::make_shared<std::vector<Kept>>();
+  const std::span<const store::AppendItem> items(burst.records.items);
+  for (const Waiting& w : burst.waiting) {
+    if (w.is_oneway || !w.placed.waits_for_durable) continue;
+    Kept& k = kept->emplace_back();
+    k.waiting = w;
+    const auto own = items.subspan(w.placed.first, w.placed.count);
+    if (own.front().code != store::AppendCode::ok) {
+      k.refusal = produce_.refusal_of(own.front());
+      continue;
+    }
+    append_ids(own, k.ids);
+    k.unique_key = w.placed.unique_key;
+    k.queue_offset = own.front().queue_offset;
+  }
+  if (kept->empty()) return;
+  store_.wait_durable(
+      end_offset, sync_flush_timeout_ms_,
+      [this, kept, connection = connection.shared_from_this()](store::DurableCode durable) {
+        Buffer out;
+        for (const Kept& k : *kept) {
+          if (!k.refusal.ok()) {
+            write_answer(out, k.waiting.serialization, k.waiting.opaque, response_code_of(k.refusal.outcome),
+                         k.refusal.remark, nullptr, produce_.settings());
+            continue;
+          }
+          if (durable == store::DurableCode::failed) {
+            // Not acknowledged: after a failed fsync nobody can say what is on the disk.
+            write_answer(out, k.waiting.serialization, k.waiting.opaque, rc::service_not_available,
+                         "service not available now. fdatasync of the commit log failed", nullptr, produce_.settings());
+            continue;
+          }
+          const Placement placement{k.ids, k.unique_key, k.waiting.placed.queue_id, k.queue_offset};
+          const int32_t code = durable == store::DurableCode::durable ? rc::success : rc::flush_disk_timeout;
+          write_answer(out, k.waiting.serialization, k.waiting.opaque, code, {}, &placement, produce_.settings());
+        }
+        connection->post_bytes(std::move(out));
+      });
+}
+
+namespace {
+
+// A copy of a request's bytes, for the slow path.
+struct OwnedSend {
+  std::string producer_group, topic, default_topic, properties, body;
+  service::SendRequest request;
+  explicit OwnedSend(const service::SendRequest& from)
+      : producer_group(from.producer_group),
+        topic(from.topic),
+        default_topic(from.default_topic),
+        properties(from.properties),
+        body(as_text(from.body)),
+        request(from) {
+    request.producer_group = producer_group;
+    request.topic = topic;
+    request.default_topic = default_topic;
+    request.properties = properties;
+    request.body = as_bytes(body);
+  }
+  OwnedSend(const OwnedSend&) = delete;
+  OwnedSend& operator=(const OwnedSend&) = delete;
+};
+
+}  // namespace
+
+void ProduceDoor::send_on_worker(rpc::Request& request, const service::SendRequest& send) {
+  auto owned = std::make_shared<OwnedSend>(send);
+  auto responder = std::make_shared<rpc::Responder>(request.defer());
+  const bool accepted = workers_.submit([this, owned, responder] {
+    service::ProduceBurst burst;
+    service::PlacedRequest placed;
+    service::Refusal refusal = produce_.create_topic(owned->request);
+    if (refusal.ok()) refusal = produce_.prepare(owned->request, burst, placed);
+    if (refusal.outcome == service::Outcome::needs_worker) {
+      refusal = {service::Outcome::topic_not_exist,
+                 "topic[" + owned->topic + "] was deleted while it was being created"};
+    }
+    if (!refusal.ok()) return responder->reply(response_code_of(refusal.outcome), refusal.remark);
+    const int64_t end_offset = produce_.append(burst);
+    if (burst.items.front().code != store::AppendCode::ok) {
+      refusal = produce_.refusal_of(burst.items.front());
+      return responder->reply(response_code_of(refusal.outcome), refusal.remark);
+    }
+    std::string ids;
+    append_ids(burst.items, ids);
+    const std::string unique_key(placed.unique_key);
+    const int64_t queue_offset = burst.items.front().queue_offset;
+    auto answer = [this, owned, responder, ids, unique_key, queue_offset,
+                   queue_id = placed.queue_id](store::DurableCode durable) {
+      if (durable == store::DurableCode::failed) {
+        return responder->reply(rc::service_not_available,
+                                "service not available now. fdatasync of the commit log failed");
+      }
+      const Placement placement{ids, unique_key, queue_id, queue_offset};
+      responder->reply_with(durable == store::DurableCode::durable ? rc::success : rc::flush_disk_timeout, {}, {},
+                            [&](wire::CommandWriter& w) { write_placement(w, placement, produce_.settings()); });
+    };
+    if (store_.sync_flush()) return store_.wait_durable(end_offset, sync_flush_timeout_ms_, answer);
+    answer(store::DurableCode::durable);
+  });
+  if (!accepted) {
+    responder->reply(rc::system_busy, "[OVERLOAD]worker queue is full: " + std::to_string(workers_.queued()) +
+                                          " requests wait, the limit is " + std::to_string(workers_.queue_limit()));
+  }
+}
+
+}  // namespace merlin::door

@@ -1,0 +1,175 @@
+#include "door/remoting/pull.h"
+
+#include <algorithm>
+
+#include "door/remoting/answer.h"
+
+namespace merlin::door {
+
+namespace rc = wire::response_code;
+
+// A connection's list of held pulls is cleared of answered ones when it has grown to this.
+static constexpr size_t held_list_prune_at = 64;
+
+// A pull that waits: its own copy of the request, and the right to answer.
+struct PullDoor::Held {
+  std::string group, topic;
+  service::PullRequest request;
+  service::PullPlan plan;
+  rpc::Responder responder;
+  int64_t deadline_ms = 0;
+  uint64_t token = 0;  // of LongPoll, once held
+
+  Held(const service::PullRequest& from, service::PullPlan&& from_plan, rpc::Responder&& to)
+      : group(from.group), topic(from.topic), request(from), plan(std::move(from_plan)), responder(std::move(to)) {
+    request.group = group;
+    request.topic = topic;
+    request.subscription = {};  // the plan holds the filter
+    request.expression_type = {};
+    request.remote_text = {};
+  }
+};
+
+PullDoor::PullDoor(PullDoorSettings settings, const Clock& clock, service::Pull& pull, service::LongPoll& long_poll,
+                   size_t reactor_count)
+    : settings_(settings), clock_(clock), pull_(pull), long_poll_(long_poll), reactors_(reactor_count) {}
+
+int32_t PullDoor::code_of(store::GetStatus status, int64_t asked_offset) {
+  using store::GetStatus;
+  switch (status) {
+    case GetStatus::found:
+      return rc::success;
+    case GetStatus::message_was_removing:
+    case GetStatus::no_matched_message:
+      return rc::pull_retry_immediately;
+    case GetStatus::no_matched_logic_queue:
+    case GetStatus::no_message_in_queue:
+      return asked_offset == 0 ? rc::pull_not_found : rc::pull_offset_moved;
+    case GetStatus::offset_found_null:
+    case GetStatus::offset_overflow_one:
+      return rc::pull_not_found;
+    case GetStatus::offset_overflow_badly:
+    case GetStatus::offset_reset:
+    case GetStatus::offset_too_small:
+      return rc::pull_offset_moved;
+  }
+  return rc::system_error;
+}
+
+namespace {
+
+void write_fields(wire::CommandWriter& w, const service::PullPlan& plan, const store::GetResult& result) {
+  w.field("suggestWhichBrokerId", int64_t{0});
+  w.field("nextBeginOffset", result.next_begin_offset);
+  w.field("minOffset", result.min_offset);
+  w.field("maxOffset", result.max_offset);
+  w.field("topicSysFlag", plan.topic_sys_flag);
+  w.field("groupSysFlag", plan.group_sys_flag);
+}
+
+// Queues the log's bytes behind the head that stands in the connection's buffer.
+void write_body(net::Connection& connection, const store::LogBytes& bytes, size_t copied_slice_bytes_max) {
+  std::shared_ptr<const void> pin;
+  for (const ByteView slice : bytes.slices) {
+    if (slice.size() <= copied_slice_bytes_max) {
+      connection.out().append(slice);
+      continue;
+    }
+    if (!pin) {
+      pin = bytes.pins.size() == 1 ? bytes.pins.front()
+                                   : std::shared_ptr<const void>(
+                                         std::make_shared<const std::vector<std::shared_ptr<const void>>>(bytes.pins));
+    }
+    connection.write_pinned(slice, pin);
+  }
+}
+
+}  // namespace
+
+template <class Answer>
+void PullDoor::answer(Answer& to, net::Connection& connection, const service::PullPlan& plan, int64_t asked_offset,
+                      const store::GetResult& result) {
+  const int32_t code = code_of(result.status, asked_offset);
+  const size_t body_bytes = code == rc::success ? result.bytes.bytes : 0;
+  to.begin_body(code, store::text(result.status), body_bytes,
+                [&](wire::CommandWriter& w) { write_fields(w, plan, result); });
+  if (body_bytes > 0) write_body(connection, result.bytes, copied_slice_bytes_max);
+}
+
+void PullDoor::handle(rpc::Request& request) {
+  const auto header = header_or_answer<PullMessageHeader>(request);
+  if (!header) return;
+  service::PullRequest pull;
+  pull.group = header->consumer_group;
+  pull.topic = header->topic;
+  pull.queue_id = header->queue_id;
+  pull.queue_offset = header->queue_offset;
+  pull.messages_max = header->max_msg_nums;
+  pull.sys_flag = header->sys_flag;
+  pull.commit_offset = header->commit_offset;
+  pull.subscription = header->subscription;
+  pull.expression_type = header->expression_type;
+  pull.sub_version = header->sub_version;
+  pull.remote_text = request.connection().remote_text();
+
+  service::PullPlan plan;
+  if (const service::Refusal refusal = pull_.plan(pull, plan); !refusal.ok()) return refuse(request, refusal);
+  store::GetResult& result = reactors_[request.connection().reactor().index()].result;
+  pull_.read(pull, plan, result);
+  pull_.commit_carried_offset(pull);
+  const bool may_wait = (pull.sys_flag & service::pull_flag::suspend) != 0 && !request.command().is_oneway();
+  if (may_wait && code_of(result.status, pull.queue_offset) == rc::pull_not_found) {
+    auto held = std::make_shared<Held>(pull, std::move(plan), request.defer());
+    const bool long_polling = settings_.long_polling_enable.load(std::memory_order_relaxed) != 0;
+    held->deadline_ms = clock_.wall_ms() + (long_polling ? header->suspend_timeout_ms
+                                                         : settings_.short_polling_ms.load(std::memory_order_relaxed));
+    return hold(std::move(held));
+  }
+  if (request.command().is_oneway()) return request.answer_later();
+  answer(request, request.connection(), plan, pull.queue_offset, result);
+}
+
+void PullDoor::hold(std::shared_ptr<Held> held) {
+  net::Connection& connection = *held->responder.connection();
+  service::LongPoll::Waiter waiter;
+  waiter.queue = held->plan.queue;
+  waiter.offset = held->request.queue_offset;
+  waiter.filter = held->plan.filter;
+  waiter.deadline_ms = held->deadline_ms;
+  waiter.wake = [this, held, reactor = &connection.reactor()](service::Wake) {
+    reactor->post([this, held] { look_again(*held); });
+  };
+  const uint64_t token = long_poll_.hold(std::move(waiter));
+  held->token = token;
+  store::GetResult& result = reactors_[connection.reactor().index()].result;
+  // A message that came between the read and the registration woke nobody: look again, now that we are registered.
+  if (token != 0 && !pull_.moved_on(held->plan, result)) {
+    auto& own = reactors_[connection.reactor().index()].held_by_connection[connection.id()];
+    if (own.size() >= held_list_prune_at) std::erase_if(own, [](const auto& h) { return h.expired(); });
+    own.push_back(held);
+    return;
+  }
+  if (token == 0 || long_poll_.cancel(held->plan.queue, token)) look_again(*held);
+}
+
+void PullDoor::connection_closed(net::Connection& connection) {
+  auto& lists = reactors_[connection.reactor().index()].held_by_connection;
+  const auto it = lists.find(connection.id());
+  if (it == lists.end()) return;
+  for (const std::weak_ptr<Held>& weak : it->second) {
+    if (const auto held = weak.lock()) long_poll_.cancel(held->plan.queue, held->token);
+  }
+  lists.erase(it);
+}
+
+void PullDoor::look_again(Held& held) {
+  net::Connection* connection = held.responder.connection();
+  if (connection == nullptr || !connection->is_open()) return held.responder.release();
+  store::GetResult& result = reactors_[connection->reactor().index()].result;
+  pull_.read(held.request, held.plan, result);
+  answer(held.responder, *connection, held.plan, held.request.queue_offset, result);
+  connection->flush();
+  held.responder.release();
+}
+
+}  // namespace merlin::door

@@ -1,0 +1,65 @@
+// PULL_MESSAGE and LITE_PULL_MESSAGE, with held pulls.
+//
+// Owns:    one read result per reactor (its memory is reused); what a held pull needs to be read again lives in its
+// waiter. Threads: handlers on the reactors; a wake posts to the connection's own reactor and reads again there.
+// Limits:  LongPoll::held_max; beyond it a pull is answered 19 at once.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "door/remoting/headers.h"
+#include "merlin/base/clock.h"
+#include "merlin/wire/request_code.h"
+#include "rpc/dispatcher.h"
+#include "service/long_poll.h"
+#include "service/pull.h"
+
+namespace merlin::door {
+
+struct PullDoorSettings {
+  const std::atomic<int64_t>& long_polling_enable;
+  const std::atomic<int64_t>& short_polling_ms;
+};
+
+class PullDoor {
+ public:
+  // A slice of at most this many bytes is copied next to its header; a longer one is sent from the mapping.
+  static constexpr size_t copied_slice_bytes_max = 2048;
+
+  PullDoor(PullDoorSettings settings, const Clock& clock, service::Pull& pull, service::LongPoll& long_poll,
+           size_t reactor_count);
+  // On the connection's reactor: its held pulls are given up, so that clients that come and go do not fill the table.
+  void connection_closed(net::Connection& connection);
+
+ private:
+  struct Held;
+
+  void handle(rpc::Request& request);
+  struct ReactorState {
+    store::GetResult result;
+    std::unordered_map<uint64_t, std::vector<std::weak_ptr<Held>>> held_by_connection;
+  };
+  void hold(std::shared_ptr<Held> held);
+  void look_again(Held& held);
+  template <class Answer>
+  void answer(Answer& to, net::Connection& connection, const service::PullPlan& plan, int64_t asked_offset,
+              const store::GetResult& result);
+  static int32_t code_of(store::GetStatus status, int64_t asked_offset);
+
+  const PullDoorSettings settings_;
+  const Clock& clock_;
+  service::Pull& pull_;
+  service::LongPoll& long_poll_;
+  std::vector<ReactorState> reactors_;  // one per reactor, used by that reactor only
+
+ public:
+  static constexpr rpc::Row<PullDoor> rows[] = {
+      {wire::request_code::pull_message, rpc::Lane::reactor, rpc::Ports::main_only, &PullDoor::handle},
+      {wire::request_code::lite_pull_message, rpc::Lane::reactor, rpc::Ports::main_only, &PullDoor::handle},
+  };
+};
+
+}  // namespace merlin::door

@@ -1,0 +1,274 @@
+#include "door/remoting/topics.h"
+
+#include <algorithm>
+
+#include "door/remoting/answer.h"
+#include "door/remoting/json_text.h"
+#include "merlin/base/log.h"
+#include "merlin/message/names.h"
+
+namespace merlin::door {
+
+namespace rc = wire::response_code;
+
+namespace {
+
+// {"<name>":["a","b"]}
+template <class Names>
+std::string name_list(std::string_view name, const Names& names) {
+  std::string out = "{" + json_string(name) + ":[";
+  for (const auto& n : names) {
+    if (out.back() != '[') out += ',';
+    out += json_string(n);
+  }
+  return out + "]}";
+}
+
+std::string_view trimmed(std::string_view s) {
+  while (!s.empty() && s.front() == ' ') s.remove_prefix(1);
+  while (!s.empty() && s.back() == ' ') s.remove_suffix(1);
+  return s;
+}
+
+}  // namespace
+
+TopicsDoor::TopicsDoor(TopicsDoorSettings settings, store::MessageStore& store, meta::TopicTable& topics,
+                       meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, service::Clients& clients)
+    : settings_(std::move(settings)),
+      store_(store),
+      topics_(topics),
+      groups_(groups),
+      offsets_(offsets),
+      clients_(clients) {}
+
+void TopicsDoor::update_topic(rpc::Request& request) {
+  const auto header = header_or_answer<CreateTopicHeader>(request);
+  if (!header) return;
+  log_info("admin", "update or create topic {} by {}", header->topic, request.connection().remote_text());
+  if (auto error = message::topic_name_error(header->topic)) return request.reply(rc::invalid_parameter, *error);
+  if (topics_.is_system_topic(header->topic)) {
+    return request.reply(rc::invalid_parameter,
+                         "The topic[" + std::string(header->topic) + "] is conflict with system topic.");
+  }
+  meta::TopicConfig config;
+  config.name = header->topic;
+  config.read_queue_nums = header->read_queue_nums;
+  config.write_queue_nums = header->write_queue_nums;
+  config.perm = header->perm;
+  config.multi_tag = header->topic_filter_type == "MULTI_TAG";
+  config.topic_sys_flag = header->topic_sys_flag;
+  config.order = header->order;
+  auto attributes = meta::parse_attribute_changes(header->attributes);
+  if (!attributes) return request.reply(rc::system_error, attributes.error().message);
+  config.attributes = std::move(attributes).value();
+  std::lock_guard lock(change_mutex_);
+  const auto updated = topics_.update(std::move(config));
+  if (!updated) return request.reply(rc::system_error, updated.error().message);
+  if (topic_changed_) topic_changed_(*updated);
+  request.reply(rc::success);
+}
+
+void TopicsDoor::update_topic_list(rpc::Request& request) {
+  auto configs = meta::TopicConfig::parse_list(request.body_text());
+  if (!configs) return request.reply(rc::invalid_parameter, configs.error().message);
+  for (const meta::TopicConfig& config : *configs) {
+    if (auto error = message::topic_name_error(config.name)) return request.reply(rc::invalid_parameter, *error);
+    if (topics_.is_system_topic(config.name)) {
+      return request.reply(rc::invalid_parameter, "The topic[" + config.name + "] is conflict with system topic.");
+    }
+  }
+  std::lock_guard lock(change_mutex_);
+  const Status updated = topics_.update_list(std::move(configs).value());
+  if (topic_changed_) topic_changed_(nullptr);
+  if (!updated) return request.reply(rc::system_error, updated.error().message);
+  request.reply(rc::success);
+}
+
+void TopicsDoor::delete_topic(rpc::Request& request) {
+  const auto header = header_or_answer<TopicHeader>(request);
+  if (!header) return;
+  log_info("admin", "delete topic {} by {}", header->topic, request.connection().remote_text());
+  if (trimmed(header->topic).empty()) return request.reply(rc::invalid_parameter, "The specified topic is blank.");
+  if (topics_.is_system_topic(header->topic)) {
+    return request.reply(rc::invalid_parameter,
+                         "The topic[" + std::string(header->topic) + "] is conflict with system topic.");
+  }
+  std::lock_guard lock(change_mutex_);
+  const Status removed = topics_.remove(header->topic);
+  if (!removed && removed.error().code != Errc::not_found)
+    return request.reply(rc::system_error, removed.error().message);
+  offsets_.remove_topic(header->topic);
+  if (const Status s = store_.delete_topic(header->topic); !s)
+    return request.reply(rc::system_error, s.error().message);
+  if (removed && topic_changed_) topic_changed_(nullptr);
+  request.reply(rc::success);
+}
+
+void TopicsDoor::all_topics(rpc::Request& request) {
+  const std::vector<meta::TopicPtr> topics = topics_.all();
+  // Paging (5.4 slaves) is the asker's option; the whole table is a valid page of it.
+  const std::string body = meta::topic_wrapper_json(topics, topics_.version());
+  request.reply_with(rc::success, {}, as_bytes(body),
+                     [&](wire::CommandWriter& w) { w.field("totalTopicNum", static_cast<int64_t>(topics.size())); });
+}
+
+void TopicsDoor::topic_config(rpc::Request& request) {
+  const auto header = header_or_answer<TopicHeader>(request);
+  if (!header) return;
+  const auto topic = topics_.find(header->topic);
+  if (!topic)
+    return request.reply(rc::topic_not_exist, "No topic in this broker. topic: " + std::string(header->topic));
+  request.reply_text(rc::success, topic->json());
+}
+
+void TopicsDoor::topic_stats(rpc::Request& request) {
+  const auto header = header_or_answer<TopicHeader>(request);
+  if (!header) return;
+  const auto topic = topics_.find(header->topic);
+  if (!topic) return request.reply(rc::topic_not_exist, "topic[" + std::string(header->topic) + "] not exist");
+  std::string body = "{\"offsetTable\":{";
+  for (int32_t i = 0; i < std::max(topic->read_queue_nums, topic->write_queue_nums); ++i) {
+    const store::ConsumeQueue* queue = store_.find_queue(header->topic, i);
+    const int64_t min_offset = queue == nullptr ? 0 : std::max<int64_t>(store_.min_offset(queue), 0);
+    const int64_t max_offset = queue == nullptr ? 0 : std::max<int64_t>(store_.max_offset(queue), 0);
+    const int64_t last_ms = max_offset > 0 ? store_.store_timestamp(queue, max_offset - 1) : 0;
+    if (body.back() != '{') body += ',';
+    body += message_queue_text(settings_.broker_name, i, header->topic) +
+            ":{\"lastUpdateTimestamp\":" + std::to_string(last_ms) + ",\"maxOffset\":" + std::to_string(max_offset) +
+            ",\"minOffset\":" + std::to_string(min_offset) + "}";
+  }
+  request.reply_text(rc::success, body + "},\"topicPutTps\":0.0}");
+}
+
+void TopicsDoor::consumed_by(rpc::Request& request) {
+  const auto header = header_or_answer<TopicHeader>(request);
+  if (!header) return;
+  std::set<std::string> groups = offsets_.groups_of(header->topic);
+  for (std::string& group : clients_.groups_subscribing(header->topic)) groups.insert(std::move(group));
+  request.reply_text(rc::success, name_list("groupList", groups));
+}
+
+void TopicsDoor::system_topics(rpc::Request& request) {
+  std::vector<std::string> names;
+  for (const meta::TopicPtr& topic : topics_.all()) {
+    if (topics_.is_system_topic(topic->name)) names.push_back(topic->name);
+  }
+  request.reply_text(rc::success, name_list("topicList", names));
+}
+
+void TopicsDoor::update_group(rpc::Request& request) {
+  auto group = meta::SubscriptionGroup::parse(request.body_text());
+  if (!group) return request.reply(rc::system_error, group.error().message);
+  if (auto error = message::group_name_error(group->name)) return request.reply(rc::invalid_parameter, *error);
+  std::lock_guard lock(change_mutex_);
+  if (const auto updated = groups_.update(std::move(group).value()); !updated) {
+    return request.reply(rc::system_error, updated.error().message);
+  }
+  request.reply(rc::success);
+}
+
+void TopicsDoor::update_group_list(rpc::Request& request) {
+  auto groups = meta::SubscriptionGroup::parse_list(request.body_text());
+  if (!groups) return request.reply(rc::invalid_parameter, groups.error().message);
+  for (const meta::SubscriptionGroup& group : *groups) {
+    if (auto error = message::group_name_error(group.name)) return request.reply(rc::invalid_parameter, *error);
+  }
+  std::lock_guard lock(change_mutex_);
+  if (const Status s = groups_.update_list(std::move(groups).value()); !s) {
+    return request.reply(rc::system_error, s.error().message);
+  }
+  request.reply(rc::success);
+}
+
+void TopicsDoor::delete_group(rpc::Request& request) {
+  const auto header = header_or_answer<DeleteGroupHeader>(request);
+  if (!header) return;
+  std::lock_guard lock(change_mutex_);
+  if (const Status s = groups_.remove(header->group_name); !s && s.error().code != Errc::not_found) {
+    return request.reply(rc::system_error, s.error().message);
+  }
+  if (header->clean_offset) offsets_.remove_group(header->group_name);
+  request.reply(rc::success);
+}
+
+void TopicsDoor::all_groups(rpc::Request& request) {
+  const std::string body = groups_.json();
+  request.reply_with(rc::success, {}, as_bytes(body),
+                     [&](wire::CommandWriter& w) { w.field("totalGroupNum", static_cast<int64_t>(groups_.size())); });
+}
+
+void TopicsDoor::group_config(rpc::Request& request) {
+  const auto header = header_or_answer<GroupHeader>(request);
+  if (!header) return;
+  const auto group = groups_.find_or_create(header->group);
+  if (!group) {
+    return request.reply(rc::subscription_group_not_exist,
+                         "No group in this broker. group: " + std::string(header->group));
+  }
+  request.reply_text(rc::success, group->json());
+}
+
+std::vector<std::string> TopicsDoor::topics_of_group(const ConsumeStatsHeader& header) const {
+  std::vector<std::string> out;
+  std::string_view list = header.topic_list;
+  while (!list.empty()) {
+    const size_t end = list.find(';');
+    if (const std::string_view name = list.substr(0, end); !name.empty()) out.emplace_back(name);
+    list = end == std::string_view::npos ? std::string_view() : list.substr(end + 1);
+  }
+  if (!out.empty()) return out;
+  if (trimmed(header.topic).empty()) {
+    for (const std::string& topic : offsets_.topics_of(header.consumer_group)) out.push_back(topic);
+  } else {
+    out.emplace_back(header.topic);
+  }
+  const auto group = clients_.consumer_group(header.consumer_group);
+  if (group && !group->subscriptions.empty()) {
+    std::erase_if(out, [&](const std::string& topic) {
+      return std::none_of(group->subscriptions.begin(), group->subscriptions.end(),
+                          [&](const auto& s) { return s->topic == topic; });
+    });
+  }
+  return out;
+}
+
+std::string TopicsDoor::queue_stats(std::string_view group, std::string_view topic, int32_t queue_id) const {
+  const store::ConsumeQueue* queue = store_.find_queue(topic, queue_id);
+  const int64_t broker_offset = queue == nullptr ? 0 : std::max<int64_t>(store_.max_offset(queue), 0);
+  const int64_t consumer_offset = std::max<int64_t>(offsets_.query(group, topic, queue_id), 0);
+  const int64_t pull_offset = std::max(consumer_offset, offsets_.query_pull(group, topic, queue_id));
+  const int64_t last_ms = consumer_offset > 0 && queue != nullptr
+                              ? std::max<int64_t>(store_.store_timestamp(queue, consumer_offset - 1), 0)
+                              : 0;
+  return message_queue_text(settings_.broker_name, queue_id, topic) +
+         ":{\"brokerOffset\":" + std::to_string(broker_offset) +
+         ",\"consumerOffset\":" + std::to_string(consumer_offset) + ",\"lastTimestamp\":" + std::to_string(last_ms) +
+         ",\"pullOffset\":" + std::to_string(pull_offset) + "}";
+}
+
+void TopicsDoor::consume_stats(rpc::Request& request) {
+  const auto header = header_or_answer<ConsumeStatsHeader>(request);
+  if (!header) return;
+  std::string body = "{\"consumeTps\":0.0,\"offsetTable\":{";
+  for (const std::string& name : topics_of_group(*header)) {
+    const auto topic = topics_.find(name);
+    if (!topic) continue;
+    for (int32_t i = 0; i < topic->read_queue_nums; ++i) {
+      if (body.back() != '{') body += ',';
+      body += queue_stats(header->consumer_group, name, i);
+    }
+  }
+  request.reply_text(rc::success, body + "}}");
+}
+
+void TopicsDoor::topics_by_consumer(rpc::Request& request) {
+  const auto header = header_or_answer<GroupHeader>(request);
+  if (!header) return;
+  request.reply_text(rc::success, name_list("topicList", offsets_.topics_of(header->group)));
+}
+
+void TopicsDoor::all_offsets(rpc::Request& request) {
+  request.reply_text(rc::success, offsets_.json());
+}
+
+}  // namespace merlin::door

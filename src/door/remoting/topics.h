@@ -1,0 +1,93 @@
+// Administration of topics and groups: create, update, delete, list, and what is in them.
+//
+// Threads: workers (metadata files, nameservers). Each change is on disk and known to the nameservers before its
+// answer.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "door/remoting/headers.h"
+#include "merlin/wire/request_code.h"
+#include "meta/consumer_offsets.h"
+#include "meta/subscription_group.h"
+#include "meta/topic_config.h"
+#include "rpc/dispatcher.h"
+#include "service/broker_stats.h"
+#include "service/clients.h"
+#include "store/message_store.h"
+
+namespace merlin::door {
+
+struct TopicsDoorSettings {
+  std::string broker_name;
+  const std::atomic<int64_t>& broker_permission;
+};
+
+class TopicsDoor {
+ public:
+  TopicsDoor(TopicsDoorSettings settings, store::MessageStore& store, meta::TopicTable& topics,
+             meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, service::Clients& clients);
+  // Registers a changed topic (nullptr: the whole table, after a deletion) with the nameservers; blocks until they
+  // know.
+  void set_topic_changed(std::function<void(const meta::TopicPtr&)> callback) { topic_changed_ = std::move(callback); }
+
+ private:
+  void update_topic(rpc::Request& request);
+  void update_topic_list(rpc::Request& request);
+  void delete_topic(rpc::Request& request);
+  void all_topics(rpc::Request& request);
+  void topic_config(rpc::Request& request);
+  void topic_stats(rpc::Request& request);
+  void consumed_by(rpc::Request& request);
+  void system_topics(rpc::Request& request);
+  void update_group(rpc::Request& request);
+  void update_group_list(rpc::Request& request);
+  void delete_group(rpc::Request& request);
+  void all_groups(rpc::Request& request);
+  void group_config(rpc::Request& request);
+  void consume_stats(rpc::Request& request);
+  void topics_by_consumer(rpc::Request& request);
+  void all_offsets(rpc::Request& request);
+
+  std::vector<std::string> topics_of_group(const ConsumeStatsHeader& header) const;
+  std::string queue_stats(std::string_view group, std::string_view topic, int32_t queue_id) const;
+
+  const TopicsDoorSettings settings_;
+  store::MessageStore& store_;
+  meta::TopicTable& topics_;
+  meta::SubscriptionGroups& groups_;
+  meta::ConsumerOffsets& offsets_;
+  service::Clients& clients_;
+  std::function<void(const meta::TopicPtr&)> topic_changed_;
+  std::mutex change_mutex_;  // one administrative change at a time, as Apache
+
+ public:
+  static constexpr rpc::Row<TopicsDoor> rows[] = {
+      {wire::request_code::update_and_create_topic, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::update_topic},
+      {wire::request_code::update_and_create_topic_list, rpc::Lane::worker, rpc::Ports::all,
+       &TopicsDoor::update_topic_list},
+      {wire::request_code::delete_topic_in_broker, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::delete_topic},
+      {wire::request_code::get_all_topic_config, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::all_topics},
+      {wire::request_code::get_topic_config, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::topic_config},
+      {wire::request_code::get_topic_stats_info, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::topic_stats},
+      {wire::request_code::query_topic_consume_by_who, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::consumed_by},
+      {wire::request_code::get_system_topic_list_from_broker, rpc::Lane::worker, rpc::Ports::all,
+       &TopicsDoor::system_topics},
+      {wire::request_code::update_and_create_subscriptiongroup, rpc::Lane::worker, rpc::Ports::all,
+       &TopicsDoor::update_group},
+      {wire::request_code::update_and_create_subscriptiongroup_list, rpc::Lane::worker, rpc::Ports::all,
+       &TopicsDoor::update_group_list},
+      {wire::request_code::delete_subscriptiongroup, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::delete_group},
+      {wire::request_code::get_all_subscriptiongroup_config, rpc::Lane::worker, rpc::Ports::all,
+       &TopicsDoor::all_groups},
+      {wire::request_code::get_subscriptiongroup_config, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::group_config},
+      {wire::request_code::get_consume_stats, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::consume_stats},
+      {wire::request_code::query_topics_by_consumer, rpc::Lane::worker, rpc::Ports::all,
+       &TopicsDoor::topics_by_consumer},
+      {wire::request_code::get_all_consumer_offset, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::all_offsets},
+  };
+};
+
+}  // namespace merlin::door

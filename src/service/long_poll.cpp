@@ -1,0 +1,81 @@
+#include "service/long_poll.h"
+
+#include <algorithm>
+
+namespace merlin::service {
+
+uint64_t LongPoll::hold(Waiter waiter) {
+  if (held_.fetch_add(1, std::memory_order_seq_cst) >= held_max_) {
+    held_.fetch_sub(1);
+    return 0;
+  }
+  const uint64_t token = next_token_.fetch_add(1, std::memory_order_relaxed);
+  Shard& s = shard(waiter.queue);
+  std::lock_guard lock(s.mutex);
+  std::vector<Held>& list = s.queues[waiter.queue];
+  list.push_back(Held{token, std::move(waiter)});
+  return token;
+}
+
+bool LongPoll::cancel(const store::ConsumeQueue* queue, uint64_t token) {
+  Shard& s = shard(queue);
+  std::lock_guard lock(s.mutex);
+  const auto it = s.queues.find(queue);
+  if (it == s.queues.end()) return false;
+  const size_t removed = std::erase_if(it->second, [&](const Held& h) { return h.token == token; });
+  if (it->second.empty()) s.queues.erase(it);
+  held_.fetch_sub(removed);
+  return removed > 0;
+}
+
+void LongPoll::on_arrivals(std::span<const store::Arrival> arrivals) {
+  // Most of the time nobody waits: one load. hold() counts itself before it registers, and its caller looks at the
+  // queue again afterwards, so a waiter this load misses sees the message itself.
+  if (held_.load(std::memory_order_seq_cst) == 0) return;
+  std::vector<std::function<void(Wake)>> woken;
+  size_t i = 0;
+  while (i < arrivals.size()) {
+    const store::ConsumeQueue* queue = arrivals[i].queue;
+    size_t end = i + 1;
+    while (end < arrivals.size() && arrivals[end].queue == queue) ++end;
+    Shard& s = shard(queue);
+    std::lock_guard lock(s.mutex);
+    const auto it = s.queues.find(queue);
+    if (it != s.queues.end()) {
+      const auto run = arrivals.subspan(i, end - i);
+      std::erase_if(it->second, [&](Held& h) {
+        const bool hit = std::any_of(run.begin(), run.end(), [&](const store::Arrival& a) {
+          return a.queue_offset >= h.waiter.offset &&
+                 (!h.waiter.filter || h.waiter.filter->matches_tags_code(a.tags_code));
+        });
+        if (hit) woken.push_back(std::move(h.waiter.wake));
+        return hit;
+      });
+      if (it->second.empty()) s.queues.erase(it);
+    }
+    i = end;
+  }
+  held_.fetch_sub(woken.size());
+  for (auto& wake : woken) wake(Wake::arrival);
+}
+
+void LongPoll::sweep() {
+  if (held() == 0) return;
+  const int64_t now_ms = clock_.wall_ms();
+  std::vector<std::function<void(Wake)>> woken;
+  for (Shard& s : shards_) {
+    std::lock_guard lock(s.mutex);
+    for (auto it = s.queues.begin(); it != s.queues.end();) {
+      std::erase_if(it->second, [&](Held& h) {
+        const bool over = h.waiter.deadline_ms <= now_ms;
+        if (over) woken.push_back(std::move(h.waiter.wake));
+        return over;
+      });
+      it = it->second.empty() ? s.queues.erase(it) : std::next(it);
+    }
+  }
+  held_.fetch_sub(woken.size());
+  for (auto& wake : woken) wake(Wake::deadline);
+}
+
+}  // namespace merlin::service

@@ -1,0 +1,68 @@
+// Held pulls: register first, look again, then wait for an arrival or the deadline.
+//
+// Owns:    the waiters, sharded by queue.
+// Threads: hold(), cancel() on reactors; on_arrivals() on whichever thread dispatches; sweep() on the housekeeper. wake
+// runs on
+//          the thread that found the reason, outside all locks: it only posts.
+// Limits:  held_max waiters in all.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "merlin/base/clock.h"
+#include "store/message_store.h"
+
+namespace merlin::service {
+
+enum class Wake : uint8_t { arrival, deadline };
+
+class LongPoll final : public store::ArrivalListener {
+ public:
+  struct Waiter {
+    const store::ConsumeQueue* queue = nullptr;
+    int64_t offset = 0;                                  // waits for a message at or behind this offset
+    std::shared_ptr<const store::MessageFilter> filter;  // null: any
+    int64_t deadline_ms = 0;                             // wall clock
+    std::function<void(Wake)> wake;                      // called exactly once, unless cancelled
+  };
+
+  LongPoll(const Clock& clock, size_t held_max) : clock_(clock), held_max_(held_max) {}
+
+  // Returns a token for cancel(), or 0 when held_max is reached.
+  uint64_t hold(Waiter waiter);
+  // True when the waiter was still held: its wake will not be called any more.
+  bool cancel(const store::ConsumeQueue* queue, uint64_t token);
+  void on_arrivals(std::span<const store::Arrival> arrivals) override;
+  // Wakes what is over its deadline.
+  void sweep();
+  size_t held() const { return held_.load(std::memory_order_relaxed); }
+  size_t held_max() const { return held_max_; }
+
+ private:
+  struct Held {
+    uint64_t token;
+    Waiter waiter;
+  };
+  struct Shard {
+    std::mutex mutex;
+    std::unordered_map<const store::ConsumeQueue*, std::vector<Held>> queues;  // guarded by mutex
+  };
+  Shard& shard(const store::ConsumeQueue* queue) {
+    return shards_[(reinterpret_cast<uintptr_t>(queue) >> 6) % shards_.size()];
+  }
+
+  const Clock& clock_;
+  const size_t held_max_;
+  std::array<Shard, 16> shards_;
+  std::atomic<size_t> held_{0};
+  std::atomic<uint64_t> next_token_{1};
+};
+
+}  // namespace merlin::service

@@ -1,0 +1,316 @@
+#include "service/produce.h"
+
+#include <algorithm>
+
+#include <spdlog/fmt/fmt.h>
+
+#include "merlin/message/names.h"
+#include "merlin/message/properties.h"
+
+namespace merlin::service {
+
+namespace {
+
+constexpr std::string_view faq = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
+
+std::string make_tail(const ProduceSettings& settings) {
+  std::string tail;
+  message::append_property(tail, message::property::region, settings.region_id);
+  message::append_property(tail, message::property::trace_on, settings.trace_on ? "true" : "false");
+  message::append_property(tail, message::property::cluster, settings.cluster_name);
+  return tail;
+}
+
+// The few properties that decide what happens to a message, found in one pass.
+struct PropertyScan {
+  std::string_view tags;
+  std::string_view unique_key;
+  std::string_view delay_level;
+  bool is_transaction = false;
+  bool is_timer = false;
+  bool has_pop_ck = false;
+  bool has_inner_num = false;
+  bool waits_for_durable = true;
+};
+
+bool equals_true(std::string_view v) {
+  return v.size() == 4 && (v[0] | 32) == 't' && (v[1] | 32) == 'r' && (v[2] | 32) == 'u' && (v[3] | 32) == 'e';
+}
+
+PropertyScan scan_properties(std::string_view properties) {
+  namespace p = message::property;
+  PropertyScan out;
+  message::for_each_property(properties, [&](std::string_view name, std::string_view value) {
+    switch (name.size()) {
+      case 4:
+        if (name == p::tags) out.tags = value;
+        if (name == p::wait_store_ok) out.waits_for_durable = equals_true(value);
+        break;
+      case 5:
+        if (name == p::delay_level) out.delay_level = value;
+        break;
+      case 6:
+        if (name == p::pop_ck) out.has_pop_ck = true;
+        break;
+      case 8:
+        if (name == p::unique_key) out.unique_key = value;
+        if (name == p::transaction_prepared) out.is_transaction = equals_true(value);
+        break;
+      case 9:
+        if (name == p::inner_num) out.has_inner_num = true;
+        break;
+      default:
+        if (name == p::timer_deliver_ms || name == p::timer_delay_ms || name == p::timer_delay_sec) out.is_timer = true;
+    }
+    return true;
+  });
+  return out;
+}
+
+}  // namespace
+
+Produce::Produce(ProduceSettings settings, const Clock& clock, store::MessageStore& store, meta::TopicTable& topics,
+                 const std::atomic<int64_t>& broker_permission, BrokerStats& stats)
+    : settings_(std::move(settings)),
+      store_(store),
+      topics_(topics),
+      broker_permission_(broker_permission),
+      stats_(stats),
+      uniq_keys_(settings_.store_host, clock),
+      tail_(make_tail(settings_)) {}
+
+ProduceBurst::CachedTopic* Produce::topic(std::string_view name, ProduceBurst& burst) {
+  const uint64_t generation = topics_.generation();
+  if (generation != burst.topics_generation || burst.topics.size() > ProduceBurst::topic_cache_max) {
+    burst.topics.clear();
+    burst.topics_generation = generation;
+  }
+  const auto it = burst.topics.find(name);
+  if (it != burst.topics.end()) return &it->second;
+  meta::TopicPtr config = topics_.find(name);
+  if (!config) return nullptr;
+  ProduceBurst::CachedTopic cached;
+  cached.queues.resize(static_cast<size_t>(std::max({config->write_queue_nums, config->read_queue_nums, 1})));
+  cached.config = std::move(config);
+  return &burst.topics.emplace(std::string(name), std::move(cached)).first->second;
+}
+
+Refusal Produce::check_names(const SendRequest& request) const {
+  if (auto error = message::topic_name_error(request.topic)) return {Outcome::invalid_parameter, std::move(*error)};
+  if (message::is_send_forbidden_topic(request.topic)) {
+    return {Outcome::no_permission, fmt::format("Sending message to topic[{}] is forbidden.", request.topic)};
+  }
+  return {};
+}
+
+Refusal Produce::prepare(const SendRequest& request, ProduceBurst& burst, PlacedRequest& placed) {
+  ProduceBurst::CachedTopic* cached = topic(request.topic, burst);
+  if (cached == nullptr || message::is_send_forbidden_topic(request.topic)) {
+    // A topic in the table has passed the name rules when it was made.
+    if (Refusal r = check_names(request); !r.ok()) return r;
+    return {Outcome::needs_worker, {}};
+  }
+  const meta::TopicConfig& config = *cached->config;
+  if (config.order && (broker_permission_.load(std::memory_order_relaxed) & meta::perm_write) == 0) {
+    return {Outcome::no_permission, fmt::format("the broker[{}] sending message is forbidden", settings_.broker_ip)};
+  }
+  if (request.queue_id >= std::max(config.write_queue_nums, config.read_queue_nums)) {
+    return {Outcome::invalid_parameter, fmt::format("request queueId[{}] is illegal, {} Producer: {}", request.queue_id,
+                                                    config.text(), request.born_host.text())};
+  }
+  return request.batch ? add_batch(request, *cached, burst, placed) : add_single(request, *cached, burst, placed);
+}
+
+Refusal Produce::create_topic(const SendRequest& request) {
+  if (topics_.find(request.topic)) return {};
+  const bool is_retry = message::is_retry_topic(request.topic);
+  int32_t sys_flag = 0;
+  if (request.unit_mode) sys_flag = is_retry ? meta::topic_sys_flag_unit_sub : meta::topic_sys_flag_unit;
+  meta::TopicPtr created;
+  if (auto made =
+          topics_.create_for_send(request.topic, request.default_topic, request.default_topic_queue_nums, sys_flag)) {
+    created = *made;
+  } else if (is_retry) {
+    created = topics_.create_if_absent(request.topic, 1, meta::perm_read | meta::perm_write, false, sys_flag);
+  }
+  if (!created) {
+    return {Outcome::topic_not_exist, fmt::format("topic[{}] not exist, apply first please!{}", request.topic, faq)};
+  }
+  if (topic_created_) topic_created_(created);
+  return {};
+}
+
+Refusal Produce::too_large(size_t body_bytes, size_t properties_bytes) const {
+  return {Outcome::message_illegal,
+          fmt::format(
+              "the message is illegal, maybe msg body or properties length not matched. msg body length limit {}B, msg "
+              "properties length limit 32KB. It has {} bytes of body and {} of properties.",
+              settings_.message_size_bytes_max, body_bytes, properties_bytes)};
+}
+
+message::RecordSpec Produce::record_of(const SendRequest& request, int32_t queue_id) const {
+  message::RecordSpec spec;
+  spec.topic = request.topic;
+  spec.queue_id = queue_id;
+  spec.sys_flag = request.sys_flag;
+  spec.born_timestamp_ms = request.born_timestamp_ms;
+  spec.born_host = request.born_host;
+  spec.store_host = settings_.store_host;
+  spec.reconsume_times = request.reconsume_times;
+  return spec;
+}
+
+namespace {
+
+int32_t pick_queue(const SendRequest& request, const meta::TopicConfig& config, ProduceBurst& burst) {
+  if (request.queue_id >= 0) return request.queue_id;
+  burst.next_random = burst.next_random * 1664525U + 1013904223U;
+  return static_cast<int32_t>((burst.next_random >> 8) % static_cast<uint32_t>(std::max(config.write_queue_nums, 1)));
+}
+
+}  // namespace
+
+Refusal Produce::add_single(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
+                            PlacedRequest& placed) {
+  const PropertyScan scan = scan_properties(request.properties);
+  if (scan.is_transaction) {
+    return {Outcome::no_permission,
+            fmt::format("the broker[{}] sending transaction message is forbidden: transactions are not built yet",
+                        settings_.broker_ip)};
+  }
+  if (scan.is_timer) {
+    return {Outcome::system_error,
+            "accurate timer message is not enabled, timerWheelEnable is false: timers are not built yet"};
+  }
+  if (!scan.delay_level.empty() && scan.delay_level != "0" && scan.delay_level.front() != '-') {
+    return {Outcome::message_illegal,
+            fmt::format("delayed delivery is not built yet: the message asks for DELAY={}", scan.delay_level)};
+  }
+  if (scan.has_inner_num) {
+    return {Outcome::message_illegal, "the property INNER_NUM belongs to inner batches, and this is none"};
+  }
+  std::string_view properties = request.properties;
+  if (scan.has_pop_ck) properties = burst.text() = message::without_property(properties, message::property::pop_ck);
+  std::string_view tail = tail_;
+  std::string_view unique_key = scan.unique_key;
+  if (unique_key.empty()) {
+    std::string& own = burst.text();
+    own.resize(64);
+    own.resize(uniq_keys_.next(own.data()));
+    unique_key = own;
+    std::string& with_key = burst.text();
+    message::append_property(with_key, message::property::unique_key, unique_key);
+    with_key += tail_;
+    tail = with_key;
+  }
+  if (request.body.size() > static_cast<size_t>(settings_.message_size_bytes_max) || request.body.empty() ||
+      properties.size() + tail.size() + 1 > message::properties_length_max) {
+    return too_large(request.body.size(), properties.size() + tail.size());
+  }
+  const int32_t queue_id = pick_queue(request, *topic.config, burst);
+  store::AppendItem item;
+  item.spec = record_of(request, queue_id);
+  if (topic.config->multi_tag) item.spec.sys_flag |= message::sys_flag::multi_tags;
+  item.spec.flag = request.flag;
+  item.spec.body = request.body;
+  item.spec.properties = properties;
+  item.spec.properties_tail = tail;
+  item.tags_code = scan.tags.empty() ? 0 : message::java_hash(scan.tags);
+  store::ConsumeQueue*& queue = topic.queues[static_cast<size_t>(queue_id)];
+  if (queue == nullptr) queue = store_.queue(request.topic, queue_id);
+  item.queue = queue;
+  placed = {burst.items.size(), 1, queue_id, unique_key, scan.waits_for_durable};
+  burst.items.push_back(item);
+  return {};
+}
+
+Refusal Produce::add_batch(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
+                           PlacedRequest& placed) {
+  if (request.topic.size() > message::topic_length_v1_max) {
+    return {Outcome::message_illegal, fmt::format("message topic length too long {}", request.topic.size())};
+  }
+  if (message::is_retry_topic(request.topic)) {
+    return {Outcome::message_illegal, fmt::format("batch request does not support retry group {}", request.topic)};
+  }
+  if (topic.config->is_batch_queue()) {
+    return {Outcome::message_illegal,
+            fmt::format("topic[{}] has queue.type=BatchCQ, which is not built yet", request.topic)};
+  }
+  if (request.body.size() > static_cast<size_t>(settings_.message_size_bytes_max) || request.body.empty()) {
+    return too_large(request.body.size(), 0);
+  }
+  const int32_t queue_id = pick_queue(request, *topic.config, burst);
+  store::ConsumeQueue* queue = store_.queue(request.topic, queue_id);
+  const size_t first = burst.items.size();
+  ByteView rest = request.body;
+  Refusal refusal;
+  while (!rest.empty()) {
+    const auto entry = message::take_batch_entry(rest);
+    if (!entry) {
+      refusal = {Outcome::message_illegal, "the batch body is broken: " + entry.error().message};
+      break;
+    }
+    if (burst.items.size() - first >= batch_messages_max) {
+      refusal = {Outcome::message_illegal, fmt::format("the batch has more than {} messages", batch_messages_max)};
+      break;
+    }
+    if (entry->properties.size() + tail_.size() + 1 > message::properties_length_max) {
+      refusal = too_large(entry->body.size(), entry->properties.size() + tail_.size());
+      break;
+    }
+    const PropertyScan scan = scan_properties(entry->properties);
+    store::AppendItem item;
+    item.spec = record_of(request, queue_id);
+    item.spec.flag = entry->flag;
+    item.spec.body = entry->body;
+    item.spec.properties = entry->properties;
+    item.spec.properties_tail = tail_;
+    item.tags_code = scan.tags.empty() ? 0 : message::java_hash(scan.tags);
+    item.queue = queue;
+    item.joined_to_previous = burst.items.size() > first;
+    burst.items.push_back(item);
+  }
+  if (!refusal.ok()) {
+    burst.items.resize(first);
+    return refusal;
+  }
+  placed = {first, burst.items.size() - first, queue_id, scan_properties(request.properties).unique_key, true};
+  return {};
+}
+
+int64_t Produce::append(ProduceBurst& burst) {
+  const int64_t end = store_.append(burst.items, burst.scratch);
+  int64_t stored = 0;
+  int64_t bytes = 0;
+  for (const store::AppendItem& item : burst.items) {
+    if (item.code == store::AppendCode::ok) {
+      ++stored;
+      bytes += item.size;
+    }
+  }
+  stats_.add_put(stored, bytes);
+  if (stored != static_cast<int64_t>(burst.items.size())) {
+    stats_.add_put_failed(static_cast<int64_t>(burst.items.size()) - stored);
+  }
+  return end;
+}
+
+Refusal Produce::refusal_of(const store::AppendItem& item) const {
+  switch (item.code) {
+    case store::AppendCode::ok:
+      return {};
+    case store::AppendCode::record_too_large:
+      return too_large(item.spec.body.size(), item.spec.properties.size());
+    case store::AppendCode::io_error:
+      return {Outcome::system_error, "writing the commit log failed; the broker's log says why"};
+    case store::AppendCode::closed:
+    case store::AppendCode::no_space:
+      break;
+  }
+  std::string why;
+  if (store_.writable(why) || why.empty())
+    why = item.code == store::AppendCode::closed ? "the store is closing" : "the disk is full";
+  return {Outcome::service_not_available, "service not available now. " + why};
+}
+
+}  // namespace merlin::service

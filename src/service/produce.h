@@ -1,0 +1,141 @@
+// Sending: checks a message, gives it its place in a queue, and appends whole bursts to the store.
+//
+// Owns:    nothing durable; each caller owns its ProduceBurst (one per reactor, or one on a worker's stack).
+// Threads: prepare() and append() on the burst's owner; create_topic() on workers only (it writes files and registers).
+// Limits:  message_size_bytes_max, properties_length_max, topic length; batch_messages_max in one batch request.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "merlin/base/clock.h"
+#include "merlin/message/ids.h"
+#include "merlin/message/record.h"
+#include "meta/subscription_group.h"
+#include "meta/topic_config.h"
+#include "service/broker_stats.h"
+#include "service/outcome.h"
+#include "store/message_store.h"
+
+namespace merlin::service {
+
+// One SEND request, as views into the caller's bytes; they must stay until append() has returned.
+struct SendRequest {
+  std::string_view producer_group;
+  std::string_view topic;
+  std::string_view default_topic;
+  int32_t default_topic_queue_nums = 0;
+  int32_t queue_id = 0;  // negative: the broker picks
+  int32_t sys_flag = 0;
+  int64_t born_timestamp_ms = 0;
+  int32_t flag = 0;
+  std::string_view properties;
+  int32_t reconsume_times = 0;
+  bool unit_mode = false;
+  bool batch = false;
+  HostPort born_host;
+  ByteView body;
+};
+
+// A request that was accepted into a burst: items [first, first + count) of it.
+struct PlacedRequest {
+  size_t first = 0;
+  size_t count = 0;
+  int32_t queue_id = 0;
+  std::string_view unique_key;    // valid until clear()
+  bool waits_for_durable = true;  // property WAIT: false is answered when placed, also in sync-flush mode
+};
+
+// What one read of a socket brought, collected for one append.
+struct ProduceBurst {
+  static constexpr size_t topic_cache_max = 4096;
+
+  struct CachedTopic {
+    meta::TopicPtr config;
+    std::vector<store::ConsumeQueue*> queues;
+  };
+  struct StringHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+  };
+
+  std::vector<store::AppendItem> items;
+  Buffer scratch;
+  std::deque<std::string> texts;  // property strings and keys made by the broker; stable addresses
+  size_t texts_used = 0;
+  // Topics looked up before, until any topic changes.
+  std::unordered_map<std::string, CachedTopic, StringHash, std::equal_to<>> topics;
+  uint64_t topics_generation = 0;
+  uint32_t next_random = 1;
+
+  bool empty() const { return items.empty(); }
+  void clear() {
+    items.clear();
+    texts_used = 0;
+  }
+  std::string& text() {
+    if (texts_used == texts.size()) texts.emplace_back();
+    std::string& t = texts[texts_used++];
+    t.clear();
+    return t;
+  }
+};
+
+struct ProduceSettings {
+  std::string cluster_name;
+  std::string broker_ip;  // named in refusals, as Apache does
+  std::string region_id;
+  bool trace_on = true;
+  HostPort store_host;
+  int32_t message_size_bytes_max = 4 * 1024 * 1024;
+};
+
+class Produce {
+ public:
+  static constexpr size_t batch_messages_max = 65'536;
+
+  Produce(ProduceSettings settings, const Clock& clock, store::MessageStore& store, meta::TopicTable& topics,
+          const std::atomic<int64_t>& broker_permission, BrokerStats& stats);
+
+  // Checks the request and adds its records to the burst. Outcome::needs_worker: the topic is not known; run
+  // create_topic() on a worker and then prepare() again.
+  Refusal prepare(const SendRequest& request, ProduceBurst& burst, PlacedRequest& placed);
+  // Auto-creation from the default topic, or of a retry topic. Blocks.
+  Refusal create_topic(const SendRequest& request);
+  // Appends all items; returns the log offset to wait for in sync mode.
+  int64_t append(ProduceBurst& burst);
+
+  // Called after a topic was created here, before create_topic() returns: registers it with the nameservers.
+  void set_topic_created(std::function<void(const meta::TopicPtr&)> callback) { topic_created_ = std::move(callback); }
+
+  // The answer to a failed append of one request, worded as Apache's.
+  Refusal refusal_of(const store::AppendItem& item) const;
+  const ProduceSettings& settings() const { return settings_; }
+
+ private:
+  ProduceBurst::CachedTopic* topic(std::string_view name, ProduceBurst& burst);
+  Refusal check_names(const SendRequest& request) const;
+  Refusal add_single(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
+                     PlacedRequest& placed);
+  Refusal add_batch(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
+                    PlacedRequest& placed);
+  Refusal too_large(size_t body_bytes, size_t properties_bytes) const;
+  message::RecordSpec record_of(const SendRequest& request, int32_t queue_id) const;
+
+  const ProduceSettings settings_;
+  store::MessageStore& store_;
+  meta::TopicTable& topics_;
+  const std::atomic<int64_t>& broker_permission_;
+  BrokerStats& stats_;
+  message::UniqKeyMaker uniq_keys_;
+  const std::string tail_;  // what the broker adds to every message's properties
+  std::function<void(const meta::TopicPtr&)> topic_created_;
+};
+
+}  // namespace merlin::service

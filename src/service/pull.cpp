@@ -1,0 +1,110 @@
+#include "service/pull.h"
+
+#include <spdlog/fmt/fmt.h>
+
+namespace merlin::service {
+
+namespace {
+constexpr std::string_view faq = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
+}
+
+Pull::Pull(std::string broker_ip, PullLimits limits, store::MessageStore& store, meta::TopicTable& topics,
+           meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, Clients& clients, BrokerStats& stats)
+    : broker_ip_(std::move(broker_ip)),
+      limits_(limits),
+      store_(store),
+      topics_(topics),
+      groups_(groups),
+      offsets_(offsets),
+      clients_(clients),
+      stats_(stats) {}
+
+Refusal Pull::plan(const PullRequest& request, PullPlan& out) const {
+  if ((limits_.broker_permission.load(std::memory_order_relaxed) & meta::perm_read) == 0) {
+    return {Outcome::no_permission, fmt::format("the broker[{}] pulling message is forbidden", broker_ip_)};
+  }
+  const auto group = groups_.find_or_create(request.group);
+  if (!group) {
+    return {Outcome::group_not_exist, fmt::format("subscription group [{}] does not exist, {}", request.group, faq)};
+  }
+  if (!group->consume_enable) {
+    return {Outcome::no_permission, fmt::format("subscription group no permission, {}", request.group)};
+  }
+  const auto topic = topics_.find(request.topic);
+  if (!topic) {
+    return {Outcome::topic_not_exist, fmt::format("topic[{}] not exist, apply first please! {}", request.topic, faq)};
+  }
+  if ((topic->perm & meta::perm_read) == 0) {
+    return {Outcome::no_permission, fmt::format("the topic[{}] pulling message is forbidden", request.topic)};
+  }
+  if (request.queue_id < 0 || request.queue_id >= topic->read_queue_nums) {
+    return {Outcome::invalid_parameter,
+            fmt::format("queueId[{}] is illegal, topic:[{}] topicConfig.readQueueNums:[{}] consumer:[{}]",
+                        request.queue_id, request.topic, topic->read_queue_nums, request.remote_text)};
+  }
+  if (Refusal r = find_subscription(request, *group, out); !r.ok()) return r;
+  out.topic_sys_flag = topic->topic_sys_flag;
+  out.group_sys_flag = group->group_sys_flag;
+  out.queue = store_.queue(request.topic, request.queue_id);
+  return {};
+}
+
+Refusal Pull::find_subscription(const PullRequest& request, const meta::SubscriptionGroup& group, PullPlan& out) const {
+  const auto unsupported = [](const Subscription& s) -> Refusal {
+    return {Outcome::system_error,
+            fmt::format("The broker does not support consumer to filter message by {}", s.expression_type)};
+  };
+  if ((request.sys_flag & pull_flag::subscription) != 0) {
+    if (request.subscription.empty() || request.subscription == "*") {
+      if (request.expression_type.empty() || request.expression_type == expression_type_tag) return {};
+    }
+    const Subscription own = build_subscription(request.topic, request.subscription, request.expression_type);
+    if (!own.is_tag_type()) return unsupported(own);
+    out.filter = make_filter(own);
+    return {};
+  }
+  if (!clients_.has_consumer_group(request.group)) {
+    return {Outcome::subscription_not_exist, fmt::format("the consumer's group info not exist{}", faq)};
+  }
+  if (!group.consume_broadcast_enable && clients_.is_broadcasting(request.group)) {
+    return {Outcome::no_permission,
+            fmt::format("the consumer group[{}] can not consume by broadcast way", request.group)};
+  }
+  if (groups_.is_read_forbidden(request.group, request.topic)) {
+    return {Outcome::no_permission,
+            fmt::format("the consumer group[{}] is forbidden for topic[{}]", request.group, request.topic)};
+  }
+  const auto subscription = clients_.subscription(request.group, request.topic);
+  if (!subscription) {
+    return {Outcome::subscription_not_exist, fmt::format("the consumer's subscription not exist{}", faq)};
+  }
+  if (subscription->sub_version < request.sub_version) {
+    return {Outcome::subscription_not_latest, "the consumer's subscription not latest"};
+  }
+  if (!subscription->is_tag_type()) return unsupported(*subscription);
+  out.filter = make_filter(*subscription);
+  return {};
+}
+
+void Pull::read(const PullRequest& request, const PullPlan& plan, store::GetResult& out) const {
+  store::GetLimits limits;
+  limits.count_max = request.messages_max;
+  limits.bytes_in_memory_max = static_cast<int32_t>(limits_.bytes_in_memory_max.load(std::memory_order_relaxed));
+  limits.count_in_memory_max = static_cast<int32_t>(limits_.count_in_memory_max.load(std::memory_order_relaxed));
+  limits.bytes_on_disk_max = static_cast<int32_t>(limits_.bytes_on_disk_max.load(std::memory_order_relaxed));
+  limits.count_on_disk_max = static_cast<int32_t>(limits_.count_on_disk_max.load(std::memory_order_relaxed));
+  store_.get(plan.queue, request.queue_offset, limits, plan.filter.get(), out);
+  stats_.add_get(out.status == store::GetStatus::found, out.message_count);
+  offsets_.commit_pull(request.group, request.topic, request.queue_id, out.next_begin_offset);
+}
+
+void Pull::commit_carried_offset(const PullRequest& request) const {
+  if ((request.sys_flag & pull_flag::commit_offset) == 0) return;
+  offsets_.commit(request.group, request.topic, request.queue_id, request.commit_offset);
+}
+
+bool Pull::moved_on(const PullPlan& plan, const store::GetResult& result) const {
+  return store_.max_offset(plan.queue) > result.max_offset;
+}
+
+}  // namespace merlin::service

@@ -1,0 +1,87 @@
+// Pulling: permission, group and subscription checks, and the read itself.
+//
+// Threads: any; nothing is owned here. Holding a pull is the caller's part (LongPoll), since only a door can answer
+// later.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "meta/consumer_offsets.h"
+#include "meta/subscription_group.h"
+#include "meta/topic_config.h"
+#include "service/broker_stats.h"
+#include "service/clients.h"
+#include "service/outcome.h"
+#include "store/message_store.h"
+
+namespace merlin::service {
+
+namespace pull_flag {
+inline constexpr int32_t commit_offset = 1;
+inline constexpr int32_t suspend = 2;
+inline constexpr int32_t subscription = 4;
+inline constexpr int32_t class_filter = 8;
+inline constexpr int32_t lite_pull = 16;
+}  // namespace pull_flag
+
+struct PullRequest {
+  std::string_view group;
+  std::string_view topic;
+  int32_t queue_id = 0;
+  int64_t queue_offset = 0;
+  int32_t messages_max = 0;
+  int32_t sys_flag = 0;
+  int64_t commit_offset = 0;
+  std::string_view subscription;
+  std::string_view expression_type;
+  int64_t sub_version = 0;
+  std::string_view remote_text;
+};
+
+// What the checks found out; enough to read again later without repeating them.
+struct PullPlan {
+  const store::ConsumeQueue* queue = nullptr;
+  std::shared_ptr<const store::MessageFilter> filter;
+  int32_t topic_sys_flag = 0;
+  int32_t group_sys_flag = 0;
+};
+
+// Numbers that may change while the broker runs.
+struct PullLimits {
+  const std::atomic<int64_t>& bytes_in_memory_max;
+  const std::atomic<int64_t>& count_in_memory_max;
+  const std::atomic<int64_t>& bytes_on_disk_max;
+  const std::atomic<int64_t>& count_on_disk_max;
+  const std::atomic<int64_t>& broker_permission;
+};
+
+class Pull {
+ public:
+  Pull(std::string broker_ip, PullLimits limits, store::MessageStore& store, meta::TopicTable& topics,
+       meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, Clients& clients, BrokerStats& stats);
+
+  Refusal plan(const PullRequest& request, PullPlan& out) const;
+  void read(const PullRequest& request, const PullPlan& plan, store::GetResult& out) const;
+  // Apache's rule: the offset carried along is committed at the first look, not when a held pull is read again.
+  void commit_carried_offset(const PullRequest& request) const;
+  // True when a message has come since `result` was read: a held pull must look again.
+  bool moved_on(const PullPlan& plan, const store::GetResult& result) const;
+
+ private:
+  Refusal find_subscription(const PullRequest& request, const meta::SubscriptionGroup& group, PullPlan& out) const;
+
+  const std::string broker_ip_;
+  const PullLimits limits_;
+  store::MessageStore& store_;
+  meta::TopicTable& topics_;
+  meta::SubscriptionGroups& groups_;
+  meta::ConsumerOffsets& offsets_;
+  Clients& clients_;
+  BrokerStats& stats_;
+};
+
+}  // namespace merlin::service
