@@ -7,6 +7,7 @@
 // Owns:    the table of rows, the calls that wait for an answer.
 // Threads: on_burst on each reactor; Lane::worker handlers on the pool; call() from anywhere.
 // Limits:  the worker queue; calls_waiting_max outstanding calls in all.
+// Serves the connections of one Server, and must outlive its reactors.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +40,8 @@ struct Row {
   void (Door::*handle)(Request&);
 };
 
-// Told when all frames of a burst have been handled, so that work collected over the burst (appends) is done at once.
+// Told when all frames of a burst have been handled, so that work collected over the burst (appends) is done at once. The
+// commands of the burst (Request::command() and its views) are valid until this returns.
 class BurstParticipant {
  public:
   virtual ~BurstParticipant() = default;
@@ -93,7 +95,7 @@ class Dispatcher final : public net::FrameHandler {
   void call(net::Connection& connection, const Call& call, int64_t timeout_ms, std::function<void(Result<OwnedCommand>)> done);
   void call_oneway(net::Connection& connection, const Call& call);
 
-  void on_burst(net::Connection& connection, std::span<const wire::Frame> frames) override;
+  size_t on_burst(net::Connection& connection, std::span<const wire::Frame> frames) override;
   void on_close(net::Connection& connection) override;
 
  private:
