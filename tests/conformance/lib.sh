@@ -1,0 +1,42 @@
+# Sourced by the scripts of the Java tests. Needs $root and $out; sets NAMESRV_CMD and BROKER_CMD when they are not set.
+
+conformance=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export NAMESRV_CMD=${NAMESRV_CMD:-$root/build/release/bin/merlin-namesrv}
+export BROKER_CMD=${BROKER_CMD:-$root/build/release/bin/merlin-broker}
+
+# build_client RELEASE: compiles the sources with that client, unless they did not change, and sets $classpath.
+build_client() {
+  local version stamp dir
+  case $1 in
+    5.5) version=5.5.0 ;;
+    4.9) version=4.9.8 ;;
+    *) echo "no such client release: $1" >&2; exit 2 ;;
+  esac
+  stamp=$(cd "$conformance" && cat pom.xml $(find src -name '*.java' | LC_ALL=C sort) | sha256sum | cut -c1-16)
+  dir=$out/classes-$1
+  if [ "$(cat "$dir/stamp" 2>/dev/null)" != "$stamp" ]; then
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    # Without the property Maven takes the profile of the newest release.
+    local select=()
+    [ "$version" = 5.5.0 ] || select=(-Dclient="$version")
+    mvn -q -B -f "$conformance/pom.xml" ${select[@]+"${select[@]}"} -Dbuild.dir="$dir" \
+      compile dependency:build-classpath -Dmdep.outputFile="$dir/classpath" >"$dir/maven.log" 2>&1 || {
+      cat "$dir/maven.log" >&2
+      exit 2
+    }
+    echo "$stamp" >"$dir/stamp"
+  fi
+  classpath=$dir/classes:$(cat "$dir/classpath")
+}
+
+# test_java LOGDIR CLASS ARGS...
+test_java() {
+  local dir=$1
+  shift
+  mkdir -p "$dir/tmp" "$dir/home"
+  # shellcheck disable=SC2086
+  java -Xms64m -Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dfile.encoding=UTF-8 -Duser.home="$dir/home" \
+    -Djava.io.tmpdir="$dir/tmp" -Drocketmq.client.logRoot="$dir/client" -Drocketmq.client.localOffsetStoreDir="$dir/home/offsets" \
+    -Drocketmq.client.logLevel=INFO ${TEST_OPTS:-} -cp "$classpath" "$@"
+}

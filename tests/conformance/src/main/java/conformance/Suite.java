@@ -1,0 +1,33 @@
+package conformance;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** The named scenarios in the order they run. */
+final class Suite {
+  interface Scenario {
+    void run(Bed bed) throws Exception;
+  }
+
+  final Map<String, Scenario> scenarios = new LinkedHashMap<>();
+
+  void add(String name, Scenario scenario) {
+    if (scenarios.put(name, scenario) != null) {
+      throw new IllegalStateException("two scenarios named " + name);
+    }
+  }
+
+  static Suite all() {
+    Suite suite = new Suite();
+    SendScenarios.register(suite);
+    PushScenarios.register(suite);
+    OrderScenarios.register(suite);
+    PullScenarios.register(suite);
+    QueryScenarios.register(suite);
+    ClientScenarios.register(suite);
+    Release.register(suite);
+    RestartScenarios.register(suite);
+    ClusterScenarios.register(suite);
+    return suite;
+  }
+}

@@ -1,0 +1,7 @@
+package conformance;
+
+final class AdminScenarios {
+  private AdminScenarios() {}
+
+  static void register(Suite suite) {}
+}
