@@ -1,12 +1,17 @@
 // The public face of the store: all message bytes on disk, Apache's files in Apache's formats.
 //
-// Owns:     <root>/commitlog, consumequeue, index, checkpoint, abort, lock, and merlin.progress (our own mark, which Apache
+// Owns:     <root>/commitlog, consumequeue, index, checkpoint, abort, lock, and merlin.progress (our own mark, which
+// Apache
 //           ignores); the append lane, the flusher, the dispatcher and the index follower.
-// Threads:  append() from any reactor (a short critical section inside); get() and the queries from anywhere; listeners and
+// Threads:  append() from any reactor (a short critical section inside); get() and the queries from anywhere; listeners
+// and
 //           durable callbacks run on whichever thread made the progress (a reactor or the flusher) and must not block.
-// Survives: async flush: everything written before a process crash; sync flush: everything acknowledged, also a power cut.
-//           On open the log's tail is scanned from the last known good point and cut at the first record that does not fit.
-// Fails:    a failed fsync is final: the fail_stop handler is called, nothing more is accepted. A full disk refuses appends,
+// Survives: async flush: everything written before a process crash; sync flush: everything acknowledged, also a power
+// cut.
+//           On open the log's tail is scanned from the last known good point and cut at the first record that does not
+//           fit.
+// Fails:    a failed fsync is final: the fail_stop handler is called, nothing more is accepted. A full disk refuses
+// appends,
 //           reads go on, appends resume by themselves when space returns.
 #pragma once
 
@@ -14,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,28 +45,29 @@ struct StoreOptions {
   int32_t queue_flush_interval_ms = 1'000;           // flushIntervalConsumeQueue
   int32_t message_size_bytes_max = 4 * 1024 * 1024;  // maxMessageSize: body; the whole record may exceed it by 64 KiB
   bool check_crc_on_recover = true;
-  bool index_enabled = true;                         // messageIndexEnable
-  int32_t index_hash_slots = 5'000'000;              // maxHashSlotNum
-  int32_t index_entries_max = 20'000'000;            // maxIndexNum
-  int32_t memory_ratio_percent = 40;                 // accessMessageInMemoryMaxRatio: newer than this share of RAM is "hot"
-  size_t dispatch_ring_items = 64 * 1024;            // records handed to the dispatcher in memory; beyond it reads the log
+  bool index_enabled = true;               // messageIndexEnable
+  int32_t index_hash_slots = 5'000'000;    // maxHashSlotNum
+  int32_t index_entries_max = 20'000'000;  // maxIndexNum
+  int32_t memory_ratio_percent = 40;       // accessMessageInMemoryMaxRatio: newer than this share of RAM is "hot"
+  size_t dispatch_ring_items = 64 * 1024;  // records handed to the dispatcher in memory; beyond it reads the log
+  std::vector<int64_t> delay_level_ms;     // messageDelayLevel, level 1 first; empty: Apache's default levels
 };
 
 // ---------------------------------------------------------------- append
 
 enum class AppendCode {
   ok,
-  closed,           // closing, or stopped after a failed fsync
-  no_space,         // disk full
+  closed,    // closing, or stopped after a failed fsync
+  no_space,  // disk full
   io_error,
   record_too_large,  // larger than a record or a segment may be
 };
 
 struct AppendItem {
   message::RecordSpec spec;
-  ConsumeQueue* queue = nullptr;       // where it belongs; nullptr: stored in the log only
+  ConsumeQueue* queue = nullptr;  // where it belongs; nullptr: stored in the log only
   int64_t tags_code = 0;
-  bool joined_to_previous = false;     // batch: same segment as the item before, or none of the group
+  bool joined_to_previous = false;  // batch: same segment as the item before, or none of the group
   // Filled by append():
   AppendCode code = AppendCode::ok;
   int32_t size = 0;
@@ -85,18 +92,26 @@ class MessageFilter {
 
 // Apache's GetMessageStatus, with its names in text(status).
 enum class GetStatus {
-  found, no_matched_message, message_was_removing, offset_found_null, offset_overflow_badly, offset_overflow_one,
-  offset_too_small, no_matched_logic_queue, no_message_in_queue, offset_reset,
+  found,
+  no_matched_message,
+  message_was_removing,
+  offset_found_null,
+  offset_overflow_badly,
+  offset_overflow_one,
+  offset_too_small,
+  no_matched_logic_queue,
+  no_message_in_queue,
+  offset_reset,
 };
 std::string_view text(GetStatus status);  // "FOUND", "OFFSET_OVERFLOW_ONE", ...
 
 struct GetLimits {
-  int32_t count_max = 32;             // as the client asks
+  int32_t count_max = 32;  // as the client asks
   int32_t bytes_in_memory_max = 262'144;
   int32_t count_in_memory_max = 32;
   int32_t bytes_on_disk_max = 65'536;
   int32_t count_on_disk_max = 8;
-  int32_t scanned_max = 16'000;       // units looked at per call when a filter passes few: maxFilterMessageSize
+  int32_t scanned_max = 16'000;  // units looked at per call when a filter passes few: maxFilterMessageSize
 };
 
 // Bytes of the log that stay valid while `pins` lives. Adjacent records are joined into one slice.
@@ -152,8 +167,8 @@ struct StoreStats {
   int64_t min_physical_offset = 0;
   int64_t max_physical_offset = 0;
   int64_t durable_offset = 0;
-  int64_t dispatched_offset = 0;   // queue index shows everything below
-  int64_t indexed_offset = 0;      // key index shows everything below
+  int64_t dispatched_offset = 0;  // queue index shows everything below
+  int64_t indexed_offset = 0;     // key index shows everything below
   int64_t boot_ms = 0;
   int64_t earliest_store_timestamp_ms = -1;
   double commit_log_disk_ratio = 0;
@@ -162,7 +177,8 @@ struct StoreStats {
 class MessageStore {
  public:
   // `fail_stop` is called once, from the flusher, after a failed fsync. `listener` may be null.
-  MessageStore(StoreOptions options, FileSystem& files, const Clock& clock, std::function<void(const Error&)> fail_stop);
+  MessageStore(StoreOptions options, FileSystem& files, const Clock& clock,
+               std::function<void(const Error&)> fail_stop);
   ~MessageStore();
   MessageStore(const MessageStore&) = delete;
   MessageStore& operator=(const MessageStore&) = delete;
@@ -170,7 +186,8 @@ class MessageStore {
   // REQUIRES: before open().
   void set_listener(ArrivalListener* listener);
 
-  // Takes the lock, loads, recovers and catches up; afterwards appends and reads work. Errc::exists: another process has it.
+  // Takes the lock, loads, recovers and catches up; afterwards appends and reads work. Errc::exists: another process
+  // has it.
   Status open();
   // Flushes everything, writes the checkpoint, removes `abort`. No calls may follow.
   void close();
@@ -183,20 +200,21 @@ class MessageStore {
   // Drops the queues of a topic with their files. The records stay in the log until retention takes them.
   Status delete_topic(std::string_view topic);
 
-  // Appends a burst under one acquisition of the append lane: encoded into `scratch` outside, stamped and written inside,
-  // one write per burst. Fills the results in each item. Returns the log offset behind the last placed record, for
-  // wait_durable(), or the current end when none was placed.
+  // Appends a burst under one acquisition of the append lane: encoded into `scratch` outside, stamped and written
+  // inside, one write per burst. Fills the results in each item. Returns the log offset behind the last placed record,
+  // for wait_durable(), or the current end when none was placed.
   int64_t append(std::span<AppendItem> items, Buffer& scratch);
 
-  // Calls `done` once everything below `end_offset` is durable, or the time is over; at once, on this thread, when it is
-  // already. In async mode it waits for the next background flush.
+  // Calls `done` once everything below `end_offset` is durable, or the time is over; at once, on this thread, when it
+  // is already. In async mode it waits for the next background flush.
   void wait_durable(int64_t end_offset, int32_t timeout_ms, std::function<void(DurableCode)> done);
   bool sync_flush() const;
   // Whether an append would be accepted now; `why` gets resource, value and limit when not.
   bool writable(std::string& why) const;
 
   // `filter` may be null: everything matches.
-  void get(const ConsumeQueue* queue, int64_t offset, const GetLimits& limits, const MessageFilter* filter, GetResult& out) const;
+  void get(const ConsumeQueue* queue, int64_t offset, const GetLimits& limits, const MessageFilter* filter,
+           GetResult& out) const;
 
   // Offsets as the queue index shows them. min: the first whose record is still in the log. max: one past the last.
   int64_t min_offset(const ConsumeQueue* queue) const;
@@ -209,9 +227,10 @@ class MessageStore {
 
   // The record at a physical offset; Errc::not_found when no record starts there.
   Status record_at(int64_t physical_offset, LogBytes& out) const;
-  // Records whose topic#key hash fits, newest first, stored within [begin_ms, end_ms]. Hash-only: clients check the keys.
-  Status query(std::string_view topic, std::string_view key, int32_t count_max, int64_t begin_ms, int64_t end_ms, LogBytes& out,
-               int64_t& index_last_timestamp_ms, int64_t& index_last_physical_offset) const;
+  // Records whose topic#key hash fits, newest first, stored within [begin_ms, end_ms]. Hash-only: clients check the
+  // keys.
+  Status query(std::string_view topic, std::string_view key, int32_t count_max, int64_t begin_ms, int64_t end_ms,
+               LogBytes& out, int64_t& index_last_timestamp_ms, int64_t& index_last_physical_offset) const;
 
   StoreStats stats() const;
 

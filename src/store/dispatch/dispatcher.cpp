@@ -1,0 +1,158 @@
+#include "store/dispatch/dispatcher.h"
+
+#include <utility>
+
+#include "merlin/base/log.h"
+
+namespace merlin::store {
+
+Dispatcher::Dispatcher(QueueTable& queues, std::vector<int64_t> delay_level_ms, size_t ring_items)
+    : queues_(queues), tags_(std::move(delay_level_ms)), ring_(ring_items) {}
+
+void Dispatcher::connect(CommitLog& log, const std::atomic<int64_t>& limit, ArrivalListener* listener) {
+  log_ = &log;
+  limit_ = &limit;
+  listener_ = listener;
+}
+
+void Dispatcher::placed(std::span<const AppendItem> items) {
+  for (const AppendItem& item : items) {
+    if (item.code != AppendCode::ok) continue;
+    if (overflowed_) return;
+    int64_t tags_code = item.tags_code;
+    if (const int32_t level = tags_.delay_level(item.spec.topic, item.spec.properties); level > 0) {
+      tags_code = tags_.deliver_time_ms(level, item.store_timestamp_ms);
+    }
+    if (!ring_.push(
+            {item.queue, item.queue_offset, item.physical_offset, item.size, tags_code, item.store_timestamp_ms})) {
+      overflowed_ = true;
+      overflow_seen_.store(true, std::memory_order_release);
+    }
+  }
+}
+
+void Dispatcher::pump() {
+  // The first wisher works until no wish is left; a wish that comes while it works is seen when it counts again.
+  if (wishes_.fetch_add(1, std::memory_order_acq_rel) != 0) return;
+  uint64_t served = 1;
+  do {
+    served = wishes_.load(std::memory_order_acquire);
+    const std::lock_guard lock(work_);
+    drain();
+  } while (wishes_.fetch_sub(served, std::memory_order_acq_rel) != served);
+}
+
+void Dispatcher::drain() {
+  for (;;) {
+    const int64_t limit = limit_->load(std::memory_order_acquire);
+    if (position() < log_until_) {
+      if (!drain_log(std::min(limit, log_until_)) || position() < log_until_) break;
+      continue;
+    }
+    if (!drain_ring(limit)) break;
+    if (ring_.front() != nullptr || !overflow_seen_.load(std::memory_order_acquire)) break;
+    // The ring is empty and records were passed over: those up to now come from the log, later ones from the ring.
+    const auto lane = log_->hold_lane();
+    overflowed_ = false;
+    overflow_seen_.store(false, std::memory_order_release);
+    if (ring_.front() == nullptr) log_until_ = log_->end();
+  }
+  tell();
+}
+
+// Both answer false when a queue refused; what was reached is in position().
+bool Dispatcher::drain_ring(int64_t limit) {
+  while (const Arrival* item = ring_.front()) {
+    if (item->physical_offset + item->size > limit) return true;
+    if (item->physical_offset >= position() && !deliver(*item)) return false;
+    ring_.pop();
+  }
+  return true;
+}
+
+bool Dispatcher::drain_log(int64_t limit) {
+  LogReader reader(log_->segments(), position(), false);
+  for (;;) {
+    const LogReader::Step step = reader.next(limit);
+    if (step == LogReader::Step::end) {
+      // Behind the last record there may be a filler.
+      if (reader.position() >= limit) position_.store(std::max(position(), limit), std::memory_order_release);
+      return true;
+    }
+    if (step == LogReader::Step::broken) {
+      log_error("store", "dispatch: log offset {}: {}", reader.position(), reader.error().message);
+      return false;
+    }
+    const message::RecordView& record = reader.record();
+    Arrival item{nullptr, record.queue_offset, record.physical_offset, record.total_size, 0, record.store_timestamp_ms};
+    if (enters_queue(record.sys_flag)) {
+      item.queue = queues_.get(record.topic, record.queue_id);
+      item.tags_code = tags_.of_record(record);
+    }
+    if (!deliver(item)) return false;
+  }
+}
+
+bool Dispatcher::deliver(const Arrival& item) {
+  if (item.queue != nullptr && item.physical_offset >= item.queue->dead_below) {
+    const QueueUnit unit{item.physical_offset, item.size, item.tags_code};
+    auto put = item.queue->put(item.queue_offset, unit);
+    if (put && *put == ConsumeQueue::Put::hole) {
+      log_error("store", "queue {}-{}: offset {} follows {}; the units between are left blank", item.queue->topic(),
+                item.queue->id(), item.queue_offset, item.queue->max_offset());
+      if (Status s = item.queue->fill_hole(item.queue_offset); !s) return false;
+      put = item.queue->put(item.queue_offset, unit);
+    }
+    if (!put) {
+      // Once per trouble, not once per try.
+      if (!std::exchange(refused_, true)) {
+        log_error("store", "queue {}-{}: {}", item.queue->topic(), item.queue->id(), put.error().message);
+      }
+      return false;
+    }
+    refused_ = false;
+    if (listener_ != nullptr && *put == ConsumeQueue::Put::stored) {
+      if (batch_size_ == batch_max) tell();
+      batch_[batch_size_++] = item;
+    }
+  }
+  position_timestamp_.store(item.store_timestamp_ms, std::memory_order_release);
+  last_record_.store(item.physical_offset, std::memory_order_release);
+  position_.store(item.physical_offset + item.size, std::memory_order_release);
+  return true;
+}
+
+void Dispatcher::tell() {
+  if (batch_size_ == 0) return;
+  listener_->on_arrivals({batch_.data(), batch_size_});
+  batch_size_ = 0;
+}
+
+Result<bool> Dispatcher::feed(const message::RecordView& record, bool fill_holes) {
+  if (!enters_queue(record.sys_flag)) return true;
+  ConsumeQueue* queue = queues_.get(record.topic, record.queue_id);
+  const QueueUnit unit{record.physical_offset, record.total_size, tags_.of_record(record)};
+  if (record.queue_offset == 0 && queue->max_offset() > 0 && queue->max_physical() <= record.physical_offset) {
+    // The topic was deleted and made again: what came before is no part of it.
+    if (Status s = queue->reset(); !s) return s.error();
+  }
+  auto put = queue->put(record.queue_offset, unit);
+  if (!put) return put.error();
+  if (*put != ConsumeQueue::Put::hole) return true;
+  if (!fill_holes) return false;
+  log_error("store", "queue {}-{}: offset {} follows {}; the units between are left blank", queue->topic(), queue->id(),
+            record.queue_offset, queue->max_offset());
+  if (Status s = queue->fill_hole(record.queue_offset); !s) return s.error();
+  put = queue->put(record.queue_offset, unit);
+  if (!put) return put.error();
+  return true;
+}
+
+void Dispatcher::set_position(int64_t position, int64_t timestamp_ms, int64_t last_record_offset) {
+  position_.store(position, std::memory_order_release);
+  position_timestamp_.store(timestamp_ms, std::memory_order_release);
+  last_record_.store(last_record_offset, std::memory_order_release);
+  log_until_ = position;
+}
+
+}  // namespace merlin::store

@@ -1,0 +1,83 @@
+// Carries placed records to the consume queues and tells the listener.
+//
+// Owns:     the ring of records that were placed and not yet dispatched, and the position behind the last one that was.
+// Threads:  placed() and the other lane hooks under the append lane; pump() from whoever made progress: one thread does
+// the
+//           work, the others leave it a note and go. exclusive() keeps everyone out.
+// Survives: nothing; after a crash the same records come again from the log, and the queues skip what they have.
+// Fails:    when a queue cannot take a unit (disk full) the position stands and a later pump() tries again.
+//
+// Shows a record only below the limit: the end of the log in async mode, the durable offset in sync mode. When the ring
+// overflows, the records in between are read from the log; newer ones already use the ring again.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <vector>
+
+#include "store/dispatch/dispatch_ring.h"
+#include "store/dispatch/tags.h"
+#include "store/log/commit_log.h"
+#include "store/log/log_reader.h"
+#include "store/queue/queue_table.h"
+
+namespace merlin::store {
+
+class Dispatcher final : public LaneHooks {
+ public:
+  Dispatcher(QueueTable& queues, std::vector<int64_t> delay_level_ms, size_t ring_items);
+
+  // REQUIRES: before anything else. `limit` and the log outlive the dispatcher.
+  void connect(CommitLog& log, const std::atomic<int64_t>& limit, ArrivalListener* listener);
+
+  // --- under the append lane
+  int64_t take_queue_offset(ConsumeQueue* queue) override { return queue->next_offset++; }
+  void give_back_queue_offset(ConsumeQueue* queue) override { --queue->next_offset; }
+  void placed(std::span<const AppendItem> items) override;
+
+  // --- from anywhere
+  void pump();
+  int64_t position() const { return position_.load(std::memory_order_acquire); }
+  int64_t position_timestamp_ms() const { return position_timestamp_.load(std::memory_order_acquire); }
+  // Start of the last record that was dispatched or passed; -1: none yet.
+  int64_t last_record_offset() const { return last_record_.load(std::memory_order_acquire); }
+  std::unique_lock<std::mutex> exclusive() { return std::unique_lock(work_); }
+
+  // --- while opening: nobody appends, nobody is told
+  // False: units are missing in front of this record's.
+  Result<bool> feed(const message::RecordView& record, bool fill_holes);
+  void set_position(int64_t position, int64_t timestamp_ms, int64_t last_record_offset);
+
+ private:
+  static constexpr size_t batch_max = 128;
+
+  void drain();
+  bool drain_ring(int64_t limit);
+  bool drain_log(int64_t limit);
+  bool deliver(const Arrival& item);
+  void tell();
+
+  QueueTable& queues_;
+  const TagsCoder tags_;
+  CommitLog* log_ = nullptr;                     // constant after connect()
+  const std::atomic<int64_t>* limit_ = nullptr;  // constant after connect()
+  ArrivalListener* listener_ = nullptr;          // constant after connect()
+
+  DispatchRing ring_;
+  bool overflowed_ = false;                 // guarded by the append lane: records are passed over
+  std::atomic<bool> overflow_seen_{false};  // the same, for the pump
+
+  std::atomic<uint64_t> wishes_{0};  // calls of pump() that are not served yet
+  std::mutex work_;
+  int64_t log_until_ = 0;  // guarded by work_; records in front of it come from the log, later ones from the ring
+  std::array<Arrival, batch_max> batch_;  // guarded by work_
+  size_t batch_size_ = 0;                 // guarded by work_
+  bool refused_ = false;                  // guarded by work_; the last unit could not be put
+
+  std::atomic<int64_t> position_{0};
+  std::atomic<int64_t> position_timestamp_{0};
+  std::atomic<int64_t> last_record_{-1};
+};
+
+}  // namespace merlin::store

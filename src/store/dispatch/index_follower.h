@@ -1,0 +1,54 @@
+// Feeds the key index from the log, behind the dispatcher.
+//
+// Owns:     its thread. The index is used for writing by this thread alone while it runs.
+// Threads:  wake() from anywhere.
+// Survives: nothing of its own: the index knows how far it is.
+// Fails:    when the index refuses (disk full) the same record is tried again later.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "store/index/key_index.h"
+#include "store/log/segment_list.h"
+
+namespace merlin::store {
+
+class IndexFollower {
+ public:
+  // `limit` tells how far the log may be read.
+  IndexFollower(KeyIndex& index, const SegmentList& segments, std::function<int64_t()> limit);
+  ~IndexFollower();
+
+  void start(int64_t from, int32_t flush_interval_ms);
+  // Catches up to the limit, then stops. REQUIRES: the limit grows no more.
+  void stop();
+  // Stops where it stands.
+  void abandon();
+  void wake();
+  // Everything below is in the index.
+  int64_t position() const { return position_.load(std::memory_order_acquire); }
+
+ private:
+  void join(bool catch_up);
+  void run();
+  bool follow();
+  void skip_to_log_begin();
+
+  KeyIndex& index_;
+  const SegmentList& segments_;
+  const std::function<int64_t()> limit_;
+  int32_t flush_interval_ms_ = 1000;
+  std::atomic<int64_t> position_{0};
+  std::atomic<bool> sleeping_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;  // guarded by mutex_
+  std::atomic<bool> abandoned_{false};
+  std::thread thread_;
+};
+
+}  // namespace merlin::store

@@ -1,0 +1,172 @@
+#include "store/keeper.h"
+
+#include <algorithm>
+#include <chrono>
+#include <pthread.h>
+
+#include "merlin/base/log.h"
+
+namespace merlin::store {
+
+// Syncing the queues may take this share of the time: one part in ten.
+static constexpr int64_t sync_share = 10;
+static constexpr int64_t sync_pause_ns_max = int64_t{60} * 1'000'000'000;
+// Appends are tried again at the latest when this much space is free.
+static constexpr int64_t space_to_resume_bytes = int64_t{16} << 20;
+
+static int64_t steady_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+Keeper::Keeper(KeeperOptions options, FileSystem& files, CommitLog& log, QueueTable& queues, Dispatcher& dispatcher,
+               Flusher& flusher, std::function<int64_t()> index_timestamp_ms)
+    : options_(std::move(options)),
+      files_(files),
+      log_(log),
+      queues_(queues),
+      dispatcher_(dispatcher),
+      flusher_(flusher),
+      index_timestamp_ms_(std::move(index_timestamp_ms)) {}
+
+Keeper::~Keeper() {
+  stop();
+}
+
+void Keeper::start(const Checkpoint& checkpoint) {
+  checkpoint_ = checkpoint;
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "store-keeper");
+    run();
+  });
+}
+
+void Keeper::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Keeper::prepare_segment(int64_t start) {
+  wanted_segment_.store(start, std::memory_order_release);
+  wake_.notify_one();
+}
+
+void Keeper::run() {
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, std::chrono::milliseconds(options_.interval_ms),
+                     [this] { return stopping_ || wanted_segment_.load(std::memory_order_acquire) >= 0; });
+      if (stopping_) return;
+    }
+    if (wanted_segment_.load(std::memory_order_acquire) >= 0) {
+      prepare();
+    } else {
+      tick();
+    }
+  }
+}
+
+void Keeper::prepare() {
+  const int64_t start = wanted_segment_.exchange(-1, std::memory_order_acq_rel);
+  if (Status s = log_.segments().prepare_next(start); !s) {
+    log_warn("store", "the next commit log segment could not be made ahead: {}", s.error().message);
+  }
+}
+
+void Keeper::tick() {
+  flusher_.expire();
+  dispatcher_.pump();  // a queue that refused a unit gets another chance
+  watch_space();
+  const std::lock_guard lock(save_mutex_);
+  const int64_t begin_ns = steady_ns();
+  const bool sync = begin_ns >= next_sync_ns_;
+  save_queues(sync);
+  if (sync) {
+    const int64_t end_ns = steady_ns();
+    next_sync_ns_ = end_ns + std::min((end_ns - begin_ns) * sync_share, sync_pause_ns_max);
+  }
+  publish();
+}
+
+void Keeper::save_queues(bool sync) {
+  Progress now;
+  {
+    const auto quiet = dispatcher_.exclusive();
+    now.dispatched_offset = dispatcher_.position();
+    now.last_record_offset = dispatcher_.last_record_offset();
+    now.last_record_timestamp_ms = dispatcher_.position_timestamp_ms();
+  }
+  bool all_saved = sync;
+  int32_t with_files = 0;
+  for (ConsumeQueue* queue : queues_.all()) {
+    if (queue->dirty()) {
+      Status status = queue->write_back();
+      if (status && sync) {
+        status = queue->sync_files();
+        if (!status) frozen_ = true;
+      }
+      if (!status) {
+        all_saved = false;
+        log_error("store", "queue {}-{}: {}", queue->topic(), queue->id(), status.error().message);
+      }
+    } else {
+      queue->release_idle();
+    }
+    with_files += queue->has_files() ? 1 : 0;
+  }
+  now.queue_count = with_files;
+  if (all_saved && !frozen_ && now.dispatched_offset > published_.dispatched_offset) pending_ = now;
+}
+
+void Keeper::publish() {
+  Checkpoint checkpoint = checkpoint_;
+  checkpoint.log_timestamp_ms = flusher_.durable_timestamp_ms();
+  if (const int64_t index = index_timestamp_ms_(); index > 0) checkpoint.index_timestamp_ms = index;
+  if (pending_ && pending_->dispatched_offset <= flusher_.durable()) {
+    pending_->log_synced_offset = flusher_.durable();
+    if (Status s = write_progress(files_, options_.root_dir + "/merlin.progress", *pending_); !s) {
+      log_warn("store", "{}", s.error().message);
+      return;
+    }
+    checkpoint.queue_timestamp_ms = pending_->last_record_timestamp_ms;
+    checkpoint.confirm_offset = pending_->dispatched_offset;
+    published_ = *pending_;
+    pending_.reset();
+  }
+  if (checkpoint == checkpoint_) return;
+  if (Status s = write_checkpoint(files_, options_.root_dir + "/checkpoint", checkpoint); !s) {
+    log_warn("store", "{}", s.error().message);
+    return;
+  }
+  checkpoint_ = checkpoint;
+}
+
+Status Keeper::save_all() {
+  const std::lock_guard lock(save_mutex_);
+  published_ = {};
+  published_.dispatched_offset = -1;
+  save_queues(true);
+  publish();
+  if (pending_ || frozen_ || published_.dispatched_offset < 0) {
+    return Error{Errc::io, "not all consume queues could be saved"};
+  }
+  return {};
+}
+
+void Keeper::queues_shrank() {
+  if (Status s = flusher_.sync_to(dispatcher_.position()); !s) return;
+  if (Status s = save_all(); !s) log_warn("store", "{}", s.error().message);
+}
+
+void Keeper::watch_space() {
+  if (!log_.disk_full()) return;
+  const auto space = files_.space(log_.segments().dir());
+  if (space && space->free_bytes >= space_to_resume_bytes) log_.clear_disk_full();
+}
+
+}  // namespace merlin::store

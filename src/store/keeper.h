@@ -1,0 +1,78 @@
+// The store's housekeeper: what is done now and then, off the paths of messages.
+//
+// Owns:     its thread; the files merlin.progress and checkpoint.
+// Threads:  prepare_segment() from the append lane; everything else from its own thread, or from open and close while
+// the
+//           thread does not run.
+// Survives: progress and checkpoint never claim more than was synced before they were written.
+// Fails:    after a failed sync of a queue file progress stands still until the next start, which then dispatches
+// again.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "store/checkpoint.h"
+#include "store/dispatch/dispatcher.h"
+#include "store/log/flusher.h"
+#include "store/progress.h"
+#include "store/queue/queue_table.h"
+
+namespace merlin::store {
+
+struct KeeperOptions {
+  std::string root_dir;
+  int32_t interval_ms = 1000;
+};
+
+class Keeper {
+ public:
+  // `index_timestamp_ms` tells what the key index has on disk; 0: nothing new to say.
+  Keeper(KeeperOptions options, FileSystem& files, CommitLog& log, QueueTable& queues, Dispatcher& dispatcher,
+         Flusher& flusher, std::function<int64_t()> index_timestamp_ms);
+  ~Keeper();
+
+  void start(const Checkpoint& checkpoint);
+  void stop();
+  // Writes and syncs all queues, then progress and checkpoint.
+  Status save_all();
+  void prepare_segment(int64_t start);
+  // A topic was deleted: what progress says about the number of queues no longer holds. Forces a new one.
+  void queues_shrank();
+
+ private:
+  void run();
+  void tick();
+  void prepare();
+  void save_queues(bool sync);
+  void publish();
+  void watch_space();
+
+  const KeeperOptions options_;
+  FileSystem& files_;
+  CommitLog& log_;
+  QueueTable& queues_;
+  Dispatcher& dispatcher_;
+  Flusher& flusher_;
+  const std::function<int64_t()> index_timestamp_ms_;
+
+  std::optional<Progress> pending_;  // units are synced, the log perhaps not yet
+  Progress published_;
+  Checkpoint checkpoint_;
+  bool frozen_ = false;       // a queue file failed to sync
+  int64_t next_sync_ns_ = 0;  // steady clock
+
+  std::mutex save_mutex_;  // one save at a time; guards the six above
+  std::atomic<int64_t> wanted_segment_{-1};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;  // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace merlin::store

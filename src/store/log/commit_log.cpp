@@ -1,0 +1,175 @@
+#include "store/log/commit_log.h"
+
+#include <cassert>
+
+#include "merlin/base/log.h"
+
+namespace merlin::store {
+
+struct CommitLog::Run {
+  Segment* segment = nullptr;
+  int64_t offset = 0;  // where in the log its first byte goes
+  const uint8_t* bytes = nullptr;
+  size_t size = 0;
+};
+
+CommitLog::CommitLog(CommitLogOptions options, FileSystem& files, const Clock& clock, LaneHooks& hooks)
+    : options_(std::move(options)),
+      clock_(clock),
+      hooks_(hooks),
+      segments_(files, options_.dir, options_.segment_size_bytes) {}
+
+void CommitLog::set_end(int64_t end, int64_t last_store_timestamp_ms) {
+  const std::lock_guard lock(lane_);
+  end_.store(end, std::memory_order_release);
+  last_timestamp_.store(last_store_timestamp_ms, std::memory_order_release);
+  current_ = segments_.find(end);
+}
+
+void CommitLog::close() {
+  closed_.store(true, std::memory_order_release);
+  const std::lock_guard lock(lane_);
+}
+
+// One past the last item of the group that starts at `first`: items joined to it must share its segment.
+static size_t group_end(std::span<const AppendItem> items, size_t first) {
+  size_t end = first + 1;
+  while (end < items.size() && items[end].joined_to_previous) ++end;
+  return end;
+}
+
+void CommitLog::encode(std::span<AppendItem> items, Buffer& scratch) const {
+  scratch.clear();
+  const int64_t segment_room = options_.segment_size_bytes - static_cast<int64_t>(message::blank_bytes);
+  for (size_t first = 0; first < items.size();) {
+    const size_t end = group_end(items, first);
+    int64_t bytes = 0;
+    bool fits = true;
+    for (size_t i = first; i < end; ++i) {
+      const message::RecordSpec& spec = items[i].spec;
+      const size_t size = message::record_size(spec);
+      bytes += static_cast<int64_t>(size);
+      fits = fits && static_cast<int64_t>(size) <= options_.record_bytes_max && bytes <= segment_room &&
+             spec.topic.size() <= message::topic_length_max &&
+             spec.properties.size() + spec.properties_tail.size() < message::properties_length_max;
+      items[i].size = static_cast<int32_t>(size);
+    }
+    for (size_t i = first; i < end; ++i) {
+      items[i].code = fits ? AppendCode::ok : AppendCode::record_too_large;
+      if (!fits) continue;
+      const auto size = static_cast<size_t>(items[i].size);
+      message::encode_record(items[i].spec, scratch.prepare(size));
+      scratch.commit(size);
+    }
+    first = end;
+  }
+}
+
+int64_t CommitLog::append(std::span<AppendItem> items, Buffer& scratch) {
+  encode(items, scratch);
+  const std::lock_guard lock(lane_);
+  if (closed()) {
+    for (AppendItem& item : items) item.code = AppendCode::closed;
+    return end();
+  }
+  if (scratch.empty()) return end();
+  size_t placed = 0;
+  Status status = tail_dirty_ ? clean_tail() : Status();
+  if (status) status = place(items, scratch, placed);
+  if (!status) undo(items, placed, status.error());
+  return end();
+}
+
+// Stamps all records and writes them; `placed` counts the items that were looked at, for undo().
+Status CommitLog::place(std::span<AppendItem> items, const Buffer& scratch, size_t& placed) {
+  const int64_t now_ms = clock_.wall_ms();
+  // The scratch belongs to the caller, who lent it for writing; stamping is the last touch.
+  auto* bytes = const_cast<uint8_t*>(scratch.data());
+  int64_t end = end_.load(std::memory_order_relaxed);
+  Run run;
+  while (placed < items.size()) {
+    const size_t group = group_end(items, placed);
+    if (items[placed].code != AppendCode::ok) {
+      placed = group;
+      continue;
+    }
+    int64_t group_bytes = 0;
+    for (size_t i = placed; i < group; ++i) group_bytes += items[i].size;
+    if (current_ == nullptr || end + group_bytes + static_cast<int64_t>(message::blank_bytes) > current_->end()) {
+      if (Status s = write_run(run); !s) return s;
+      if (Status s = roll(end); !s) return s;
+    }
+    if (run.size == 0) run = Run{current_.get(), end, bytes, 0};
+    for (; placed < group; ++placed) {
+      AppendItem& item = items[placed];
+      item.physical_offset = end;
+      item.queue_offset = item.queue == nullptr ? 0 : hooks_.take_queue_offset(item.queue);
+      item.store_timestamp_ms = now_ms;
+      message::stamp_record(bytes, item.queue_offset, end, now_ms);
+      bytes += item.size;
+      run.size += static_cast<size_t>(item.size);
+      end += item.size;
+    }
+  }
+  if (Status s = write_run(run); !s) return s;
+  hooks_.placed(items);
+  last_timestamp_.store(now_ms, std::memory_order_release);
+  end_.store(end, std::memory_order_release);
+  disk_full_.store(false, std::memory_order_relaxed);
+  return {};
+}
+
+Status CommitLog::write_run(Run& run) {
+  if (run.size == 0) return {};
+  const Status status = run.segment->write({run.bytes, run.size}, run.offset);
+  run = Run{};
+  return status;
+}
+
+// Fills the rest of the current segment with the blank mark and goes to the next one.
+Status CommitLog::roll(int64_t& end) {
+  if (current_ != nullptr) {
+    uint8_t blank[message::blank_bytes];
+    store_be<int32_t>(blank, static_cast<int32_t>(current_->end() - end));
+    store_be<int32_t>(blank + 4, message::magic_blank);
+    if (Status s = current_->write(blank, end); !s) return s;
+    end = current_->end();
+  }
+  auto next = segments_.next_after(end - end % options_.segment_size_bytes);
+  if (!next) return next.error();
+  current_ = std::move(*next);
+  if (on_roll_) on_roll_(current_->end());
+  return {};
+}
+
+void CommitLog::undo(std::span<AppendItem> items, size_t placed, const Error& error) {
+  AppendCode code = AppendCode::io_error;
+  if (error.code == Errc::no_space) {
+    code = AppendCode::no_space;
+    if (!disk_full_.exchange(true)) log_error("store", "commit log append: {}", error.message);
+  } else {
+    log_error("store", "commit log append: {}", error.message);
+  }
+  for (size_t i = placed; i-- > 0;) {
+    if (items[i].code == AppendCode::ok && items[i].queue != nullptr) hooks_.give_back_queue_offset(items[i].queue);
+  }
+  for (AppendItem& item : items) {
+    if (item.code == AppendCode::ok) item.code = code;
+  }
+  tail_dirty_ = true;
+  if (Status s = clean_tail(); !s)
+    log_error("store", "commit log append: cannot clear the tail: {}", s.error().message);
+}
+
+// Bytes of a failed burst could pass for records after a crash, so they go before the next append.
+Status CommitLog::clean_tail() {
+  const int64_t end = end_.load(std::memory_order_relaxed);
+  current_ = segments_.find(end);
+  for (const auto& segment : segments_.covering(end, INT64_MAX)) {
+    if (Status s = segment->zero_from(std::max(end, segment->start())); !s) return s;
+  }
+  tail_dirty_ = false;
+  return {};
+}
+
+}  // namespace merlin::store

@@ -1,0 +1,74 @@
+#include "store/log/recovery.h"
+
+#include "merlin/base/log.h"
+#include "store/log/log_reader.h"
+
+namespace merlin::store {
+
+static bool holds(const SegmentList& segments, const Progress& progress, int32_t queue_count) {
+  const int64_t offset = progress.dispatched_offset;
+  if (queue_count < progress.queue_count) {
+    log_warn("store", "{} queues with files were known, {} are there: the units are built again from the log",
+             progress.queue_count, queue_count);
+    return false;
+  }
+  if (offset == 0 && segments.first_start() == 0) return true;
+  if (progress.last_record_offset < segments.first_start() || segments.find(progress.last_record_offset) == nullptr) {
+    return false;
+  }
+  LogReader reader(segments, progress.last_record_offset, true);
+  return reader.next(INT64_MAX) == LogReader::Step::record && reader.position() == offset &&
+         reader.record().store_timestamp_ms == progress.last_record_timestamp_ms;
+}
+
+ScanStart find_scan_start(const SegmentList& segments, const std::optional<Progress>& progress, int32_t queue_count,
+                          const Checkpoint& checkpoint, bool clean, const std::function<int64_t()>& queues_end) {
+  if (segments.empty()) return {};
+  if (progress) {
+    if (holds(segments, *progress, queue_count)) return {progress->dispatched_offset, true};
+    log_warn("store", "merlin.progress does not fit this log: another broker wrote here, or files are missing");
+    if (queue_count < progress->queue_count) return {segments.first_start(), false};
+  }
+  const int64_t queues_end_offset = clean ? queues_end() : 0;
+  const auto all = segments.all();
+  for (size_t i = all.size(); i-- > 0;) {
+    LogReader reader(segments, all[i]->start(), true);
+    if (reader.next(all[i]->end()) != LogReader::Step::record) continue;
+    const message::RecordView& first = reader.record();
+    const bool known = clean ? first.physical_offset <= queues_end_offset
+                             : first.store_timestamp_ms <= checkpoint.trusted_timestamp_ms();
+    if (known) return {all[i]->start(), false};
+  }
+  return {segments.first_start(), false};
+}
+
+Result<ScanEnd> scan_log(const SegmentList& segments, int64_t start, bool check_crc,
+                         const std::function<Status(const message::RecordView&)>& visit) {
+  ScanEnd end;
+  end.offset = start;
+  const auto all = segments.all();
+  const int64_t limit = all.empty() ? start : all.back()->end();
+  LogReader reader(segments, start, check_crc);
+  for (;;) {
+    const LogReader::Step step = reader.next(limit);
+    end.offset = reader.position();
+    if (step == LogReader::Step::end) return end;
+    if (step == LogReader::Step::broken) {
+      end.why = reader.error().message;
+      return end;
+    }
+    if (Status s = visit(reader.record()); !s) return s.error();
+    end.last_timestamp_ms = reader.record().store_timestamp_ms;
+    end.last_record_offset = reader.record().physical_offset;
+    ++end.records;
+  }
+}
+
+Status cut_log(SegmentList& segments, int64_t end) {
+  // A segment that would start right at the end stays only if it is the first one.
+  if (Status s = segments.drop_from(std::max(end, segments.first_start() + 1)); !s) return s;
+  if (const auto segment = segments.find(end)) return segment->zero_from(end);
+  return {};
+}
+
+}  // namespace merlin::store

@@ -1,0 +1,191 @@
+#include "store/message_store.h"
+
+#include <algorithm>
+
+#include "merlin/base/log.h"
+#include "store/log/log_reader.h"
+#include "store/store_impl.h"
+
+namespace merlin::store {
+
+std::string_view text(GetStatus status) {
+  switch (status) {
+    case GetStatus::found:
+      return "FOUND";
+    case GetStatus::no_matched_message:
+      return "NO_MATCHED_MESSAGE";
+    case GetStatus::message_was_removing:
+      return "MESSAGE_WAS_REMOVING";
+    case GetStatus::offset_found_null:
+      return "OFFSET_FOUND_NULL";
+    case GetStatus::offset_overflow_badly:
+      return "OFFSET_OVERFLOW_BADLY";
+    case GetStatus::offset_overflow_one:
+      return "OFFSET_OVERFLOW_ONE";
+    case GetStatus::offset_too_small:
+      return "OFFSET_TOO_SMALL";
+    case GetStatus::no_matched_logic_queue:
+      return "NO_MATCHED_LOGIC_QUEUE";
+    case GetStatus::no_message_in_queue:
+      return "NO_MESSAGE_IN_QUEUE";
+    case GetStatus::offset_reset:
+      return "OFFSET_RESET";
+  }
+  return "UNKNOWN";
+}
+
+std::string_view queue_topic(const ConsumeQueue* queue) {
+  return queue->topic();
+}
+int32_t queue_id(const ConsumeQueue* queue) {
+  return queue->id();
+}
+
+MessageStore::MessageStore(StoreOptions options, FileSystem& files, const Clock& clock,
+                           std::function<void(const Error&)> fail_stop)
+    : impl_(std::make_unique<Impl>(std::move(options), files, clock, std::move(fail_stop))) {}
+
+// Without close() this is a crash: nothing more is written.
+MessageStore::~MessageStore() {
+  impl_->abandon();
+}
+
+void MessageStore::set_listener(ArrivalListener* listener) {
+  impl_->listener = listener;
+}
+Status MessageStore::open() {
+  return impl_->open();
+}
+void MessageStore::close() {
+  impl_->close();
+}
+
+ConsumeQueue* MessageStore::queue(std::string_view topic, int32_t queue_id) {
+  return impl_->queues.get(topic, queue_id);
+}
+
+ConsumeQueue* MessageStore::find_queue(std::string_view topic, int32_t queue_id) const {
+  return impl_->queues.find(topic, queue_id);
+}
+
+std::vector<QueueName> MessageStore::queues() const {
+  std::vector<QueueName> names;
+  for (const ConsumeQueue* queue : impl_->queues.all()) names.push_back({queue->topic(), queue->id()});
+  return names;
+}
+
+Status MessageStore::delete_topic(std::string_view topic) {
+  return impl_->delete_topic(topic);
+}
+
+int64_t MessageStore::append(std::span<AppendItem> items, Buffer& scratch) {
+  const int64_t end = impl_->log.append(items, scratch);
+  if (impl_->options.sync_flush) {
+    impl_->flusher.notify();
+  } else {
+    impl_->dispatcher.pump();
+    if (impl_->follower) impl_->follower->wake();
+  }
+  return end;
+}
+
+void MessageStore::wait_durable(int64_t end_offset, int32_t timeout_ms, std::function<void(DurableCode)> done) {
+  impl_->flusher.wait(end_offset, timeout_ms, std::move(done));
+}
+
+bool MessageStore::sync_flush() const {
+  return impl_->options.sync_flush;
+}
+
+bool MessageStore::writable(std::string& why) const {
+  if (impl_->flusher.failed()) {
+    why = "the commit log has stopped after a failed fdatasync";
+    return false;
+  }
+  if (impl_->log.closed()) {
+    why = "the store is closing";
+    return false;
+  }
+  if (!impl_->log.disk_full()) return true;
+  why = "disk full: " + impl_->options.commit_log_dir;
+  if (const auto space = impl_->files.space(impl_->options.commit_log_dir)) {
+    why += " has " + std::to_string(space->free_bytes) + " of " + std::to_string(space->total_bytes) + " bytes free";
+  }
+  return false;
+}
+
+void MessageStore::get(const ConsumeQueue* queue, int64_t offset, const GetLimits& limits, const MessageFilter* filter,
+                       GetResult& out) const {
+  out.bytes.clear();
+  out.message_count = 0;
+  out.behind_memory = false;
+  out.min_offset = 0;
+  out.max_offset = 0;
+  out.next_begin_offset = 0;
+  out.status = GetStatus::no_matched_logic_queue;
+  if (queue != nullptr) impl_->get(*queue, offset, limits, filter, out);
+}
+
+int64_t MessageStore::min_offset(const ConsumeQueue* queue) const {
+  return queue == nullptr ? 0 : queue->min_offset();
+}
+int64_t MessageStore::max_offset(const ConsumeQueue* queue) const {
+  return queue == nullptr ? 0 : queue->max_offset();
+}
+
+int64_t MessageStore::offset_by_time(const ConsumeQueue* queue, int64_t timestamp_ms, Boundary boundary) const {
+  return queue == nullptr ? 0 : impl_->offset_by_time(*queue, timestamp_ms, boundary);
+}
+
+int64_t MessageStore::store_timestamp(const ConsumeQueue* queue, int64_t offset) const {
+  return queue == nullptr ? -1 : impl_->store_timestamp(*queue, offset);
+}
+
+bool MessageStore::is_in_memory(const ConsumeQueue* queue, int64_t offset) const {
+  QueueUnit unit;
+  if (queue == nullptr || queue->read(offset, {&unit, 1}) == 0) return false;
+  const int64_t end = impl_->log.end();
+  return unit.physical_offset >= impl_->log.begin() && unit.physical_offset < end &&
+         impl_->hot(unit.physical_offset, end);
+}
+
+Status MessageStore::record_at(int64_t physical_offset, LogBytes& out) const {
+  return impl_->record_at(physical_offset, out);
+}
+
+Status MessageStore::query(std::string_view topic, std::string_view key, int32_t count_max, int64_t begin_ms,
+                           int64_t end_ms, LogBytes& out, int64_t& index_last_timestamp_ms,
+                           int64_t& index_last_physical_offset) const {
+  index_last_timestamp_ms = 0;
+  index_last_physical_offset = 0;
+  if (impl_->index == nullptr) return {};
+  auto found = impl_->index->query(topic, key, count_max, begin_ms, end_ms);
+  if (!found) return found.error();
+  index_last_timestamp_ms = found->last_update_timestamp_ms;
+  index_last_physical_offset = found->last_update_physical_offset;
+  // Retention may be ahead of the index: such entries are passed over.
+  for (const int64_t offset : found->physical_offsets) (void)impl_->record_at(offset, out).ok();
+  return {};
+}
+
+StoreStats MessageStore::stats() const {
+  const CommitLog& log = impl_->log;
+  StoreStats s;
+  s.min_physical_offset = log.begin();
+  s.max_physical_offset = log.end();
+  s.durable_offset = impl_->flusher.durable();
+  s.dispatched_offset = impl_->dispatcher.position();
+  s.indexed_offset = impl_->follower ? impl_->follower->position() : 0;
+  s.boot_ms = impl_->boot_ms;
+  if (s.max_physical_offset > s.min_physical_offset) {
+    const auto rest = std::min<int64_t>(s.max_physical_offset - s.min_physical_offset, INT32_MAX);
+    s.earliest_store_timestamp_ms =
+        peek_store_timestamp(log.segments(), s.min_physical_offset, static_cast<int32_t>(rest), s.max_physical_offset);
+  }
+  if (const auto space = impl_->files.space(impl_->options.commit_log_dir); space && space->total_bytes > 0) {
+    s.commit_log_disk_ratio = 1.0 - static_cast<double>(space->free_bytes) / static_cast<double>(space->total_bytes);
+  }
+  return s;
+}
+
+}  // namespace merlin::store

@@ -1,0 +1,238 @@
+#include "store/queue/consume_queue.h"
+
+#include <algorithm>
+
+#include "merlin/base/log.h"
+
+namespace merlin::store {
+
+// Units that wait in memory: one page's worth.
+static constexpr int64_t tail_units_max = 204;
+
+ConsumeQueue::ConsumeQueue(FileSystem& files, const std::string& dir, std::string topic, int32_t queue_id,
+                           int32_t file_bytes)
+    : fs_(files),
+      topic_(std::move(topic)),
+      id_(queue_id),
+      files_(files, dir + "/" + topic_ + "/" + std::to_string(queue_id), file_bytes) {}
+
+Status ConsumeQueue::load() {
+  const std::lock_guard lock(mutex_);
+  return files_.load();
+}
+
+bool ConsumeQueue::has_files() const {
+  const std::lock_guard lock(mutex_);
+  return !files_.empty();
+}
+
+// REQUIRES: mutex_ held; the tail is empty or written. The units in front of `end` are all there is.
+void ConsumeQueue::settle(int64_t end) {
+  tail_.clear();
+  tail_begin_ = end;
+  tail_written_ = end;
+  min_.store(std::min(files_.first_unit(), end), std::memory_order_release);
+  max_.store(end, std::memory_order_release);
+  int64_t max_physical = -1;
+  if (end > files_.first_unit()) {
+    if (const auto map = files_.map(end - 1)) {
+      const QueueUnit last = load_unit((*map)->data() + (end - 1) % files_.units_per_file() * queue_unit_bytes);
+      if (!last.blank()) max_physical = last.physical_offset + last.size;
+    }
+  }
+  max_physical_.store(max_physical, std::memory_order_release);
+}
+
+Result<int64_t> ConsumeQueue::loaded_max_physical() {
+  const std::lock_guard lock(mutex_);
+  const auto end = files_.written_end(INT64_MAX);
+  if (!end) return end.error();
+  settle(*end);
+  return max_physical();
+}
+
+Status ConsumeQueue::cut(int64_t physical_limit, bool zero_rest) {
+  const std::lock_guard lock(mutex_);
+  const auto end = files_.written_end(physical_limit);
+  if (!end) return end.error();
+  if (Status s = files_.cut(*end, zero_rest); !s) return s;
+  if (zero_rest) dirty_.store(true, std::memory_order_release);
+  settle(*end);
+  return {};
+}
+
+Status ConsumeQueue::drop_last() {
+  const std::lock_guard lock(mutex_);
+  const int64_t end = max_offset() - 1;
+  if (Status s = files_.cut(end, true); !s) return s;
+  dirty_.store(true, std::memory_order_release);
+  settle(end);
+  return {};
+}
+
+Result<ConsumeQueue::Put> ConsumeQueue::put(int64_t queue_offset, const QueueUnit& unit) {
+  const std::lock_guard lock(mutex_);
+  const int64_t max = max_.load(std::memory_order_relaxed);
+  if (queue_offset < max) return Put::already_there;
+  if (queue_offset > max) {
+    if (max != 0 || !files_.empty()) return Put::hole;
+    // A queue whose first messages are gone starts where the log has it.
+    tail_begin_ = tail_written_ = queue_offset;
+    min_.store(queue_offset, std::memory_order_release);
+    max_.store(queue_offset, std::memory_order_release);
+  }
+  if (Status s = append_unit(unit); !s) return s.error();
+  max_physical_.store(unit.physical_offset + unit.size, std::memory_order_release);
+  return Put::stored;
+}
+
+// REQUIRES: mutex_ held.
+Status ConsumeQueue::append_unit(const QueueUnit& unit) {
+  const int64_t max = max_.load(std::memory_order_relaxed);
+  const bool file_full = max % files_.units_per_file() == 0;
+  if (!tail_.empty() && (file_full || max - tail_begin_ >= tail_units_max)) {
+    if (Status s = flush_tail(); !s) return s;
+    tail_.clear();
+    tail_begin_ = max;
+  }
+  if (tail_.capacity() == 0) tail_.reserve(tail_units_max * queue_unit_bytes);
+  const size_t at = tail_.size();
+  tail_.resize(at + queue_unit_bytes);
+  store_unit(tail_.data() + at, unit);
+  max_.store(max + 1, std::memory_order_release);
+  if (!dirty_.load(std::memory_order_relaxed)) dirty_.store(true, std::memory_order_release);
+  return {};
+}
+
+Status ConsumeQueue::flush_tail() {
+  const int64_t max = max_.load(std::memory_order_relaxed);
+  if (tail_written_ == max) return {};
+  const size_t skip = static_cast<size_t>(tail_written_ - tail_begin_) * queue_unit_bytes;
+  if (Status s = files_.write(tail_written_, ByteView(tail_).subspan(skip)); !s) return s;
+  tail_written_ = max;
+  return {};
+}
+
+Status ConsumeQueue::fill_hole(int64_t queue_offset) {
+  const std::lock_guard lock(mutex_);
+  // A hole longer than a file is not filled unit by unit: what lies in front of it is given up.
+  if (queue_offset - max_offset() > files_.units_per_file()) {
+    if (Status s = files_.remove_all(); !s) return s;
+    settle(0);
+    tail_begin_ = tail_written_ = queue_offset;
+    min_.store(queue_offset, std::memory_order_release);
+    max_.store(queue_offset, std::memory_order_release);
+    return {};
+  }
+  while (max_offset() < queue_offset) {
+    if (Status s = append_unit(blank_unit); !s) return s;
+  }
+  return {};
+}
+
+Status ConsumeQueue::reset() {
+  const std::lock_guard lock(mutex_);
+  Status status = files_.remove_all();
+  dirty_.store(false, std::memory_order_release);
+  settle(0);
+  return status;
+}
+
+size_t ConsumeQueue::read(int64_t from, std::span<QueueUnit> out) const {
+  std::shared_ptr<Mapping> map;
+  size_t count = 0;
+  const int64_t in_file = from % files_.units_per_file();
+  {
+    const std::lock_guard lock(mutex_);
+    const int64_t max = max_.load(std::memory_order_relaxed);
+    if (from < 0 || from >= max || out.empty()) return 0;
+    if (from >= tail_begin_) {
+      count = std::min(out.size(), static_cast<size_t>(max - from));
+      const uint8_t* at = tail_.data() + (from - tail_begin_) * queue_unit_bytes;
+      for (size_t i = 0; i < count; ++i) out[i] = load_unit(at + i * queue_unit_bytes);
+      return count;
+    }
+    const int64_t file_rest = files_.units_per_file() - in_file;
+    count = std::min(out.size(), static_cast<size_t>(std::min(tail_begin_ - from, file_rest)));
+    auto mapped = files_.map(from);
+    if (!mapped) {
+      log_error("store", "queue {}-{}: {}", topic_, id_, mapped.error().message);
+      return 0;
+    }
+    map = std::move(*mapped);
+  }
+  // Outside the lock: a page that must come from the disk shall not hold up the dispatcher.
+  const uint8_t* at = map->data() + in_file * queue_unit_bytes;
+  for (size_t i = 0; i < count; ++i) out[i] = load_unit(at + i * queue_unit_bytes);
+  return count;
+}
+
+void ConsumeQueue::correct_min(int64_t log_begin) {
+  const int64_t first = [&] {
+    const std::lock_guard lock(mutex_);
+    return files_.empty() ? tail_begin_ : files_.first_unit();
+  }();
+  const auto gone = [&](int64_t offset) {
+    QueueUnit unit;
+    if (read(offset, {&unit, 1}) == 0) return true;
+    return unit.blank() || unit.physical_offset < log_begin;
+  };
+  int64_t low = std::max(first, int64_t{0});
+  int64_t high = max_offset();
+  if (min_offset() >= low && min_offset() < high && !gone(min_offset())) {
+    if (min_offset() == low || gone(min_offset() - 1)) return;  // still right
+  }
+  while (low < high) {
+    const int64_t mid = low + (high - low) / 2;
+    if (gone(mid)) {
+      low = mid + 1;
+    } else {
+      high = mid;
+    }
+  }
+  min_.store(low, std::memory_order_release);
+}
+
+Status ConsumeQueue::write_back() {
+  const std::lock_guard lock(mutex_);
+  return flush_tail();
+}
+
+Status ConsumeQueue::sync_files() {
+  std::vector<std::shared_ptr<File>> unsynced;
+  bool new_names = false;
+  {
+    const std::lock_guard lock(mutex_);
+    unsynced = files_.take_unsynced();
+    new_names = files_.take_new_names();
+    // Set again by the next put(); a unit that came since the write-back keeps it.
+    if (tail_written_ == max_.load(std::memory_order_relaxed)) dirty_.store(false, std::memory_order_release);
+  }
+  for (const auto& file : unsynced) {
+    if (Status s = file->sync_data(); !s) return s;
+  }
+  if (new_names) {
+    std::string dir = files_.dir();
+    for (int level = 0; level < 3; ++level) {  // <id>, <topic>, consumequeue
+      if (Status s = fs_.sync_dir(dir); !s) return s;
+      dir.resize(dir.rfind('/'));
+    }
+  }
+  return {};
+}
+
+void ConsumeQueue::release_idle() {
+  const std::lock_guard lock(mutex_);
+  files_.release_idle();
+  if (tail_written_ == max_.load(std::memory_order_relaxed) && !dirty()) {
+    tail_ = {};
+    tail_begin_ = tail_written_;
+  }
+}
+
+Status ConsumeQueue::drop_files_below_min() {
+  const std::lock_guard lock(mutex_);
+  return files_.drop_below(min_offset());
+}
+
+}  // namespace merlin::store

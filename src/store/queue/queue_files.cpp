@@ -1,0 +1,220 @@
+#include "store/queue/queue_files.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "merlin/base/log.h"
+#include "store/file_names.h"
+
+namespace merlin::store {
+
+static constexpr size_t maps_max = 4;
+static constexpr size_t unsynced_max = 16;
+
+QueueFiles::QueueFiles(FileSystem& files, std::string dir, int32_t file_bytes)
+    : files_(files), dir_(std::move(dir)), file_bytes_(file_bytes), units_per_file_(file_bytes / queue_unit_bytes) {
+  assert(file_bytes % queue_unit_bytes == 0 && file_bytes > 0);
+}
+
+std::string QueueFiles::path(int64_t start) const {
+  return dir_ + "/" + offset_file_name(start * queue_unit_bytes);
+}
+
+Status QueueFiles::load() {
+  const auto names = files_.list(dir_);
+  if (!names) return names.error();
+  for (size_t i = 0; i < names->size(); ++i) {
+    const std::string full = dir_ + "/" + (*names)[i];
+    const auto bytes = parse_offset_file_name((*names)[i]);
+    if (!bytes || *bytes % file_bytes_ != 0) {
+      log_warn("store", "{} is not a consume queue file: ignored", full);
+      continue;
+    }
+    auto file = files_.open(full, OpenMode::read_write);
+    if (!file) return file.error();
+    const auto size = (*file)->size();
+    if (!size) return size.error();
+    const bool last = i + 1 == names->size();
+    if (*size > file_bytes_ || (*size < file_bytes_ && !last)) {
+      return Error{Errc::corrupt, full + " has " + std::to_string(*size) + " bytes; mappedFileSizeConsumeQueue is " +
+                                      std::to_string(file_bytes_)};
+    }
+    if (*size < file_bytes_) {
+      if (Status s = (*file)->truncate(file_bytes_); !s) return s;
+    }
+    const int64_t start = *bytes / queue_unit_bytes;
+    if (!starts_.empty() && starts_.back() + units_per_file_ != start) {
+      log_error("store", "{}: the files before it are missing; the queue starts here", full);
+      starts_.clear();
+    }
+    starts_.push_back(start);
+  }
+  return {};
+}
+
+Status QueueFiles::open_for_write(int64_t start) {
+  if (open_start_ == start) return {};
+  if (open_unsynced_) unsynced_.push_back(open_);
+  open_ = nullptr;
+  open_start_ = -1;
+  open_unsynced_ = false;
+  // Only a queue that outruns the background by far gets here; it pays for itself then.
+  if (unsynced_.size() >= unsynced_max) {
+    for (const auto& file : unsynced_) {
+      if (Status s = file->sync_data(); !s) return s;
+    }
+    unsynced_.clear();
+  }
+  const bool known = std::binary_search(starts_.begin(), starts_.end(), start);
+  if (!known && starts_.empty()) {
+    if (Status s = files_.make_dirs(dir_); !s) return s;
+  }
+  auto file = files_.open(path(start), OpenMode::create);
+  if (!file) return file.error();
+  if (!known) {
+    if (Status s = (*file)->truncate(file_bytes_); !s) return s;
+    assert(starts_.empty() || starts_.back() + units_per_file_ == start);
+    starts_.push_back(start);
+    new_names_ = true;
+  }
+  open_ = std::move(*file);
+  open_start_ = start;
+  return {};
+}
+
+// A first file whose first unit is not at its start gets Apache's filler in front.
+Status QueueFiles::fill_blank(int64_t start, int64_t until) {
+  std::vector<uint8_t> blanks(static_cast<size_t>(until - start) * queue_unit_bytes);
+  for (size_t at = 0; at < blanks.size(); at += queue_unit_bytes) store_unit(blanks.data() + at, blank_unit);
+  return open_->pwrite(blanks, 0);
+}
+
+Status QueueFiles::write(int64_t first, ByteView units) {
+  const int64_t start = start_of(first);
+  const bool first_file = starts_.empty();
+  assert(first + static_cast<int64_t>(units.size()) / queue_unit_bytes <= start + units_per_file_);
+  if (Status s = open_for_write(start); !s) return s;
+  open_used_ = true;
+  open_unsynced_ = true;
+  if (first_file && first > start) {
+    if (Status s = fill_blank(start, first); !s) {
+      starts_.clear();  // the next try fills again
+      open_start_ = -1;
+      return s;
+    }
+  }
+  return open_->pwrite(units, (first - start) * queue_unit_bytes);
+}
+
+Result<std::shared_ptr<Mapping>> QueueFiles::map(int64_t offset) {
+  const int64_t start = start_of(offset);
+  for (Mapped& mapped : maps_) {
+    if (mapped.start != start) continue;
+    mapped.used = true;
+    return mapped.map;
+  }
+  if (!std::binary_search(starts_.begin(), starts_.end(), start)) {
+    return Error{Errc::not_found, "no file holds unit " + std::to_string(offset)};
+  }
+  auto file = files_.open(path(start), OpenMode::read_only);
+  if (!file) return file.error();
+  auto map = (*file)->map_read(static_cast<size_t>(file_bytes_));
+  if (!map) return map.error();
+  if (maps_.size() >= maps_max) maps_.erase(maps_.begin());
+  maps_.push_back({start, *map, true});
+  return map;
+}
+
+Result<int64_t> QueueFiles::written_end(int64_t physical_limit) {
+  for (size_t i = starts_.size(); i-- > 0;) {
+    const auto mapping = map(starts_[i]);
+    if (!mapping) return mapping.error();
+    const uint8_t* data = (*mapping)->data();
+    const auto good = [&](int64_t unit) {
+      const QueueUnit u = load_unit(data + unit * queue_unit_bytes);
+      return u.written() && u.physical_offset < physical_limit;
+    };
+    int64_t low = 0;  // good in front of it
+    int64_t high = units_per_file_;
+    while (low < high) {
+      const int64_t mid = low + (high - low) / 2;
+      if (good(mid)) {
+        low = mid + 1;
+      } else {
+        high = mid;
+      }
+    }
+    if (low > 0) return starts_[i] + low;
+  }
+  return first_unit();
+}
+
+void QueueFiles::forget_maps(int64_t from) {
+  std::erase_if(maps_, [&](const Mapped& m) { return m.start >= from; });
+}
+
+Status QueueFiles::cut(int64_t end, bool zero_rest) {
+  // The first file stays even when nothing is left in it: its name remembers how far the queue had come.
+  while (starts_.size() > 1 && starts_.back() >= end) {
+    const int64_t start = starts_.back();
+    forget_maps(start);
+    if (open_start_ == start) {
+      open_ = nullptr;
+      open_start_ = -1;
+      open_unsynced_ = false;
+    }
+    if (Status s = files_.remove(path(start)); !s) return s;
+    starts_.pop_back();
+  }
+  if (!zero_rest || starts_.empty() || end >= unit_limit()) return {};
+  if (Status s = open_for_write(starts_.back()); !s) return s;
+  open_unsynced_ = true;
+  if (Status s = open_->truncate((end - starts_.back()) * queue_unit_bytes); !s) return s;
+  return open_->truncate(file_bytes_);
+}
+
+std::vector<std::shared_ptr<File>> QueueFiles::take_unsynced() {
+  std::vector<std::shared_ptr<File>> out = std::move(unsynced_);
+  unsynced_.clear();
+  if (open_unsynced_) out.push_back(open_);
+  open_unsynced_ = false;
+  return out;
+}
+
+bool QueueFiles::take_new_names() {
+  return std::exchange(new_names_, false);
+}
+
+void QueueFiles::release_idle() {
+  if (!open_used_ && !open_unsynced_) {
+    open_ = nullptr;
+    open_start_ = -1;
+  }
+  open_used_ = false;
+  std::erase_if(maps_, [](const Mapped& m) { return !m.used; });
+  for (Mapped& mapped : maps_) mapped.used = false;
+}
+
+Status QueueFiles::drop_below(int64_t offset) {
+  while (starts_.size() > 1 && starts_.front() + units_per_file_ <= offset) {
+    const int64_t start = starts_.front();
+    std::erase_if(maps_, [&](const Mapped& m) { return m.start == start; });
+    if (Status s = files_.remove(path(start)); !s) return s;
+    starts_.erase(starts_.begin());
+  }
+  return {};
+}
+
+Status QueueFiles::remove_all() {
+  maps_.clear();
+  unsynced_.clear();
+  open_ = nullptr;
+  open_start_ = -1;
+  open_unsynced_ = false;
+  starts_.clear();
+  if (!files_.exists(dir_)) return {};
+  return files_.remove_tree(dir_);
+}
+
+}  // namespace merlin::store

@@ -1,0 +1,82 @@
+// The files of one consume queue: fixed size, named by the byte offset of their first unit.
+//
+// Owns:     the list of files, the open ones among them, and mappings of those that were read lately.
+// Threads:  not safe by itself: the queue's mutex guards it. What map() and take_unsynced() return may be used without.
+// Survives: what sync of the returned files covered.
+// Fails:    load() refuses wrong sizes, as Apache does; write errors are passed on and the write may be repeated.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "merlin/base/file_system.h"
+#include "store/queue/queue_unit.h"
+
+namespace merlin::store {
+
+class QueueFiles {
+ public:
+  // `dir` is made with the first file.
+  QueueFiles(FileSystem& files, std::string dir, int32_t file_bytes);
+
+  Status load();
+
+  int32_t units_per_file() const { return units_per_file_; }
+  bool empty() const { return starts_.empty(); }
+  // Queue offset of the first unit of the first file; 0 when empty.
+  int64_t first_unit() const { return starts_.empty() ? 0 : starts_.front(); }
+  // One past the last unit of the last file.
+  int64_t unit_limit() const { return starts_.empty() ? 0 : starts_.back() + units_per_file_; }
+  const std::string& dir() const { return dir_; }
+
+  // Writes encoded units from queue offset `first` on. REQUIRES: they lie in one file, the last or the one behind it.
+  Status write(int64_t first, ByteView units);
+  // The file that holds the unit, mapped. The unit lies at (offset % units_per_file) * 20.
+  Result<std::shared_ptr<Mapping>> map(int64_t offset);
+
+  // One past the last unit that is written and whose record lies below `physical_limit`. Units in front of it are taken
+  // for good: they were written in order.
+  Result<int64_t> written_end(int64_t physical_limit);
+  // Forgets everything from `end` on: later files are removed, and the rest of the last one reads as zero when asked
+  // for.
+  Status cut(int64_t end, bool zero_rest);
+
+  // The files written since the last call, for syncing.
+  std::vector<std::shared_ptr<File>> take_unsynced();
+  // Whether a file was made since the last call: its directories need a sync, too.
+  bool take_new_names();
+  // Closes and unmaps what was not used since the last call.
+  void release_idle();
+  // Deletes files whose units all lie below `offset`; the last one stays.
+  Status drop_below(int64_t offset);
+  Status remove_all();
+
+ private:
+  struct Mapped {
+    int64_t start = 0;
+    std::shared_ptr<Mapping> map;
+    bool used = true;
+  };
+
+  std::string path(int64_t start) const;
+  int64_t start_of(int64_t offset) const { return offset - offset % units_per_file_; }
+  Status open_for_write(int64_t start);
+  Status fill_blank(int64_t start, int64_t until);
+  void forget_maps(int64_t from);
+
+  FileSystem& files_;
+  const std::string dir_;
+  const int32_t file_bytes_;
+  const int32_t units_per_file_;
+  std::vector<int64_t> starts_;  // in units, ascending, no gaps
+  int64_t open_start_ = -1;      // the file that open_ is
+  std::shared_ptr<File> open_;
+  bool open_used_ = false;
+  bool open_unsynced_ = false;
+  bool new_names_ = false;
+  std::vector<std::shared_ptr<File>> unsynced_;  // written, but no longer open_
+  std::vector<Mapped> maps_;                     // at most maps_max
+};
+
+}  // namespace merlin::store

@@ -1,0 +1,244 @@
+// Opening: lock, load, recover, catch up; and closing, in the reverse order.
+#include <unistd.h>
+
+#include "merlin/base/log.h"
+#include "store/log/log_reader.h"
+#include "store/store_impl.h"
+
+namespace merlin::store {
+
+// The record may exceed the body's limit by this much: topic, properties and fixed fields.
+static constexpr int64_t record_overhead_max = 64 * 1024;
+
+static int64_t memory_bytes() {
+  const int64_t pages = sysconf(_SC_PHYS_PAGES);
+  return pages * sysconf(_SC_PAGESIZE);
+}
+
+static StoreOptions checked(StoreOptions options) {
+  if (options.commit_log_dir.empty()) options.commit_log_dir = options.root_dir + "/commitlog";
+  const int32_t units = (options.consume_queue_file_bytes + queue_unit_bytes - 1) / queue_unit_bytes;
+  options.consume_queue_file_bytes = std::max(units, 1) * queue_unit_bytes;
+  return options;
+}
+
+MessageStore::Impl::Impl(StoreOptions wanted, FileSystem& fs, const Clock& the_clock,
+                         std::function<void(const Error&)> fail_stop)
+    : options(checked(std::move(wanted))),
+      files(fs),
+      clock(the_clock),
+      hot_bytes(memory_bytes() / 100 * options.memory_ratio_percent),
+      queues(fs, options.root_dir + "/consumequeue", options.consume_queue_file_bytes),
+      dispatcher(queues, options.delay_level_ms, options.dispatch_ring_items),
+      log({options.commit_log_dir, options.segment_size_bytes, options.message_size_bytes_max + record_overhead_max},
+          fs, clock, dispatcher),
+      flusher({options.sync_flush, options.flush_interval_ms, options.flush_least_pages,
+               options.flush_thorough_interval_ms},
+              log, clock, std::move(fail_stop),
+              [this] {
+                dispatcher.pump();
+                if (follower) follower->wake();
+              }),
+      keeper({options.root_dir, options.queue_flush_interval_ms}, fs, log, queues, dispatcher, flusher,
+             [this] { return index ? index->last_flushed_timestamp_ms() : 0; }) {}
+
+static Status write_abort(FileSystem& files, const std::string& root, const std::string& path) {
+  const std::string pid = std::to_string(getpid());
+  auto file = files.open(path, OpenMode::create);
+  if (!file) return file.error();
+  if (Status s = (*file)->truncate(0); !s) return s;
+  if (Status s = (*file)->pwrite(as_bytes(pid), 0); !s) return s;
+  if (Status s = (*file)->sync_data(); !s) return s;
+  return files.sync_dir(root);
+}
+
+Status MessageStore::Impl::open() {
+  boot_ms = clock.wall_ms();
+  for (const std::string& dir : {options.root_dir, options.commit_log_dir, path("consumequeue")}) {
+    if (Status s = files.make_dirs(dir); !s) return s;
+  }
+  auto locked = files.lock(path("lock"));
+  if (!locked) return locked.error();
+  lock = std::move(*locked);
+
+  const bool clean = !files.exists(path("abort"));
+  Checkpoint checkpoint = read_checkpoint(files, path("checkpoint"));
+  dispatcher.connect(log, options.sync_flush ? flusher.durable_word() : log.end_word(), listener);
+  if (Status s = recover(clean, checkpoint); !s) return s.error().with("recovering the store");
+  if (Status s = write_abort(files, options.root_dir, path("abort")); !s) return s;
+  if (Status s = open_index(clean, checkpoint); !s) return s.error().with("opening the key index");
+
+  log.set_on_roll([this](int64_t next_start) { keeper.prepare_segment(next_start); });
+  flusher.start(log.end());
+  if (follower) follower->start(std::max(index->indexed_offset(), log.begin()), options.queue_flush_interval_ms);
+  keeper.start(checkpoint);
+  opened = true;
+  return {};
+}
+
+Status MessageStore::Impl::open_index(bool clean, const Checkpoint& checkpoint) {
+  if (!options.index_enabled) return {};
+  KeyIndexOptions index_options;
+  index_options.hash_slots = options.index_hash_slots;
+  index_options.entries_max = options.index_entries_max;
+  index = std::make_unique<KeyIndex>(path("index"), files, clock, index_options);
+  if (Status s = index->open(checkpoint.index_timestamp_ms, clean, log.end()); !s) return s;
+  follower = std::make_unique<IndexFollower>(*index, log.segments(), [this] { return dispatcher.position(); });
+  return {};
+}
+
+Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
+  const int64_t begin_ns = clock.monotonic_ns();
+  SegmentList& segments = log.segments();
+  if (Status s = segments.load(); !s) return s;
+  if (Status s = queues.load(); !s) return s;
+  if (segments.empty()) {
+    // As Apache: without a log the queues mean nothing.
+    for (ConsumeQueue* queue : queues.all()) {
+      if (Status s = queue->reset(); !s) return s;
+    }
+    checkpoint = {};
+  }
+  const auto progress = read_progress(files, path("merlin.progress"));
+  const ScanStart start = find_scan_start(segments, progress, queues.count_with_files(), checkpoint, clean, [this] {
+    int64_t max_physical = -1;
+    for (ConsumeQueue* queue : queues.all()) {
+      if (const auto end = queue->loaded_max_physical()) max_physical = std::max(max_physical, *end);
+    }
+    return max_physical;
+  });
+  if (Status s = cut_queues(start.offset, !clean || !start.from_progress, !start.from_progress); !s) return s;
+  const auto end = rebuild(start);
+  if (!end) return end.error();
+  if (progress && start.from_progress && end->offset < progress->log_synced_offset) {
+    log_error("store", "the log breaks off at {} ({}), but {} had been synced: messages are lost", end->offset,
+              end->why, progress->log_synced_offset);
+  }
+  if (Status s = cut_log(segments, end->offset); !s) return s;
+  // Bytes that only the page cache holds must not be called durable.
+  for (const auto& segment : segments.covering(start.offset, end->offset)) {
+    if (Status s = segment->sync(); !s) return s;
+  }
+  int64_t timestamp = end->last_timestamp_ms;
+  int64_t last_record = end->last_record_offset;
+  if (end->records == 0 && progress && start.from_progress) {
+    timestamp = progress->last_record_timestamp_ms;
+    last_record = progress->last_record_offset;
+  }
+  log.set_end(end->offset, timestamp);
+  dispatcher.set_position(end->offset, timestamp, last_record);
+  for (ConsumeQueue* queue : queues.all()) {
+    queue->correct_min(log.begin());
+    queue->next_offset = queue->max_offset();
+  }
+  log_info("store", "{} stop, scanned from {} ({}): {} records, the log ends at {}, {} ms", clean ? "clean" : "unclean",
+           start.offset, start.from_progress ? "merlin.progress" : "Apache's rule", end->records, end->offset,
+           (clock.monotonic_ns() - begin_ns) / 1'000'000);
+  return {};
+}
+
+// Dispatches everything from `start` on; a queue that lacks units in front of it makes us start over from the
+// beginning.
+Result<ScanEnd> MessageStore::Impl::rebuild(const ScanStart& start) {
+  bool hole = false;
+  bool fill_holes = false;
+  const auto visit = [&](const message::RecordView& record) -> Status {
+    auto fed = dispatcher.feed(record, fill_holes);
+    if (!fed) return fed.error();
+    if (*fed) return {};
+    hole = true;
+    return Error{Errc::corrupt, "a unit is missing"};
+  };
+  const bool crc = options.check_crc_on_recover;
+  auto end = scan_log(log.segments(), start.offset, crc, visit);
+  if (end || !hole) return end;
+  log_warn("store", "consume queues lack units in front of offset {}: all are built again", start.offset);
+  for (ConsumeQueue* queue : queues.all()) {
+    if (Status s = queue->reset(); !s) return s.error();
+  }
+  fill_holes = true;
+  return scan_log(log.segments(), log.begin(), crc, visit);
+}
+
+// Keeps the units below `physical_limit`. verify: the files may come from elsewhere; stale units may stand behind the
+// last good one, so the last is compared with its record.
+Status MessageStore::Impl::cut_queues(int64_t physical_limit, bool zero_rest, bool verify) {
+  for (ConsumeQueue* queue : queues.all()) {
+    if (Status s = queue->cut(physical_limit, zero_rest); !s) return s;
+    if (verify) {
+      if (Status s = verify_last_unit(*queue); !s) return s;
+    }
+  }
+  return {};
+}
+
+Status MessageStore::Impl::verify_last_unit(ConsumeQueue& queue) {
+  for (;;) {
+    const int64_t last = queue.max_offset() - 1;
+    QueueUnit unit;
+    if (last < 0 || queue.read(last, {&unit, 1}) == 0 || unit.blank()) return {};
+    if (unit.physical_offset < log.begin()) return {};
+    LogReader reader(log.segments(), unit.physical_offset, false);
+    if (reader.next(unit.physical_offset + unit.size) == LogReader::Step::record) {
+      const message::RecordView& r = reader.record();
+      if (r.queue_offset == last && r.queue_id == queue.id() && r.topic == queue.topic()) return {};
+    }
+    log_warn("store", "queue {}-{}: unit {} names no record of it: dropped", queue.topic(), queue.id(), last);
+    if (Status s = queue.drop_last(); !s) return s;
+  }
+}
+
+void MessageStore::Impl::close() {
+  if (!opened) return;
+  opened = false;
+  log.close();
+  flusher.stop();
+  dispatcher.pump();
+  bool saved = !flusher.failed() && dispatcher.position() == log.end();
+  if (follower) {
+    follower->stop();
+    if (Status s = index->close(); !s) {
+      log_error("store", "closing the key index: {}", s.error().message);
+      saved = false;
+    }
+  }
+  keeper.stop();
+  if (Status s = keeper.save_all(); !s) {
+    log_error("store", "{}", s.error().message);
+    saved = false;
+  }
+  if (saved) {
+    if (Status s = files.remove(path("abort")); !s) log_error("store", "{}", s.error().message);
+    if (Status s = files.sync_dir(options.root_dir); !s) log_error("store", "{}", s.error().message);
+  } else {
+    log_warn("store", "not everything could be saved: the abort file stays, the next start recovers");
+  }
+  lock.reset();
+}
+
+void MessageStore::Impl::abandon() {
+  log.close();
+  flusher.abandon();
+  if (follower) follower->abandon();
+  keeper.stop();
+}
+
+Status MessageStore::Impl::delete_topic(std::string_view topic) {
+  dispatcher.pump();
+  {
+    const auto quiet = dispatcher.exclusive();
+    const auto lane = log.hold_lane();
+    for (ConsumeQueue* queue : queues.of_topic(topic)) {
+      // Records that are placed but not yet shown must not come back.
+      queue->dead_below = log.end();
+      queue->next_offset = 0;
+      if (Status s = queue->reset(); !s) return s;
+    }
+    queues.hide(topic);
+    if (Status s = queues.remove_topic_dir(topic); !s) return s;
+  }
+  keeper.queues_shrank();
+  return {};
+}
+
+}  // namespace merlin::store
