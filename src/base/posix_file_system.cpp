@@ -158,11 +158,12 @@ class PosixFileSystem final : public FileSystem {
   Result<std::unique_ptr<File>> lock(const std::string& path) override {
     auto file = open(path, OpenMode::create);
     if (!file) return file.error();
-    // Java's FileChannel.tryLock is a POSIX record lock; the same kind keeps the two brokers apart.
+    // Java's FileChannel.tryLock is a POSIX record lock, with which a lock of the open file conflicts; unlike that one it is not
+    // lost when some other descriptor of the file is closed, and it keeps two stores of one process apart.
     struct flock region {};
     region.l_type = F_WRLCK;
     region.l_whence = SEEK_SET;
-    if (::fcntl(static_cast<PosixFile*>(file->get())->fd(), F_SETLK, &region) != 0) {
+    if (::fcntl(static_cast<PosixFile*>(file->get())->fd(), F_OFD_SETLK, &region) != 0) {
       return Error{Errc::exists, "lock " + path + ": another process holds it", errno};
     }
     return file;
@@ -186,19 +187,31 @@ Result<std::string> FileSystem::read_file(const std::string& path, size_t size_l
   return content;
 }
 
+namespace {
+
+Status write_whole_file(FileSystem& files, const std::string& path, std::string_view content) {
+  auto file = files.open(path, OpenMode::create);
+  if (!file) return file.error();
+  if (Status s = (*file)->truncate(0); !s) return s;
+  if (Status s = (*file)->pwrite(as_bytes(content), 0); !s) return s;
+  return (*file)->sync_data();
+}
+
+}  // namespace
+
 Status FileSystem::write_file_durably(const std::string& path, std::string_view content) {
-  const std::string tmp = path + ".tmp";
-  {
-    auto file = open(tmp, OpenMode::create);
-    if (!file) return file.error();
-    if (Status s = (*file)->truncate(0); !s) return s;
-    if (Status s = (*file)->pwrite(as_bytes(content), 0); !s) return s;
-    if (Status s = (*file)->sync_data(); !s) return s;
-  }
+  if (Status s = write_whole_file(*this, path + ".tmp", content); !s) return s;
+  // The old content is copied, not renamed away: `path` exists at every moment. An old file that is empty or holds NUL bytes
+  // was torn by somebody else's crash and must not replace a good copy.
   if (exists(path)) {
-    if (Status s = rename(path, path + ".bak"); !s) return s;
+    const auto old = read_file(path);
+    if (!old) return old.error();
+    if (!old->empty() && old->find('\0') == std::string::npos) {
+      if (Status s = write_whole_file(*this, path + ".bak.tmp", *old); !s) return s;
+      if (Status s = rename(path + ".bak.tmp", path + ".bak"); !s) return s;
+    }
   }
-  if (Status s = rename(tmp, path); !s) return s;
+  if (Status s = rename(path + ".tmp", path); !s) return s;
   const size_t slash = path.rfind('/');
   return sync_dir(slash == std::string::npos ? "." : path.substr(0, slash));
 }
