@@ -59,6 +59,9 @@ std::string properties_line(std::string_view key, std::string_view value);
 
 class Settings {
  public:
+  static constexpr size_t key_length_shown_max =
+      128;  // of an unknown key, in messages and when looking for the nearest
+
   Settings(std::span<const Option> options, std::span<const UnusedKey> unused);
   Settings(const Settings&) = delete;
   Settings& operator=(const Settings&) = delete;

@@ -26,6 +26,7 @@
 #include "merlin/base/file_system.h"
 #include "merlin/base/result.h"
 #include "meta/data_version.h"
+#include "meta/durable_json.h"
 #include "meta/text_map.h"
 
 namespace merlin::meta {
@@ -38,8 +39,9 @@ class ConsumerOffsets {
   static constexpr size_t queues_per_group_max = 65'536;  // per topic and group; a commit beyond it is refused
   static constexpr int64_t commits_per_version = 500;     // consumerOffsetUpdateVersionStep
 
-  ConsumerOffsets(FileSystem& files, const Clock& clock, std::string store_root);
-  ~ConsumerOffsets();
+  ConsumerOffsets(FileSystem& files, const Clock& clock, const std::string& store_root);
+  ConsumerOffsets(const ConsumerOffsets&) = delete;
+  ConsumerOffsets& operator=(const ConsumerOffsets&) = delete;
 
   Status open();
 
@@ -93,19 +95,17 @@ class ConsumerOffsets {
 
   Shard& shard(std::string_view key);
   const Shard& shard(std::string_view key) const;
-  void mark_changed();
+  void mark_changed() { changes_.fetch_add(1, std::memory_order_release); }
+  void count_commit();
   void remove_where(const std::function<bool(std::string_view topic, std::string_view group)>& match);
   Status decode(std::string_view text);
 
-  FileSystem& files_;
   const Clock& clock_;
-  const std::string path_;
+  SnapshotFile file_;
   std::array<Shard, shard_count> shards_;
   std::atomic<int64_t> resets_pending_{0};  // queues with a reset: query() looks for one only when there are any
-  std::atomic<uint64_t> changes_{0};        // counts all changes
+  std::atomic<uint64_t> changes_{1};        // counts changes, each after it is in its shard
   std::atomic<int64_t> commits_{0};
-  std::mutex persist_mutex_;      // one snapshot and write at a time, so that a file never replaces a newer one
-  uint64_t changes_written_ = 0;  // guarded by persist_mutex_
   mutable std::mutex version_mutex_;
   DataVersion version_;  // guarded by version_mutex_
 };

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,7 +27,9 @@
 #include "merlin/base/clock.h"
 #include "merlin/base/file_system.h"
 #include "merlin/base/result.h"
+#include "meta/attributes.h"
 #include "meta/data_version.h"
+#include "meta/durable_json.h"
 #include "meta/text_map.h"
 
 namespace merlin::meta {
@@ -71,7 +74,7 @@ struct SubscriptionGroup {
   int32_t group_sys_flag = 0;
   int32_t consume_timeout_minutes = 15;
   std::optional<std::vector<SimpleSubscription>> subscriptions;  // subscriptionDataSet
-  std::map<std::string, std::string> attributes;
+  Attributes attributes;
 
   bool operator==(const SubscriptionGroup&) const = default;
   std::string text() const;  // for logs
@@ -85,10 +88,11 @@ using GroupPtr = std::shared_ptr<const SubscriptionGroup>;
 
 class SubscriptionGroups {
  public:
-  static constexpr size_t groups_auto_created_max = 1'000'000;
+  static constexpr size_t groups_auto_created_max = 1'000'000;  // find_or_create() makes no more
 
-  SubscriptionGroups(FileSystem& files, const Clock& clock, std::string store_root);
-  ~SubscriptionGroups();
+  SubscriptionGroups(FileSystem& files, const Clock& clock, const std::string& store_root);
+  SubscriptionGroups(const SubscriptionGroups&) = delete;
+  SubscriptionGroups& operator=(const SubscriptionGroups&) = delete;
 
   // The system groups, then what the file says over them.
   Status open();
@@ -103,7 +107,7 @@ class SubscriptionGroups {
   size_t size() const;
   DataVersion version() const;
 
-  // Creates or replaces; attributes hold changes ("+k", "-k"), of which Apache knows none for groups: Errc::invalid.
+  // Creates or replaces; attributes hold changes ("+k", "-k"). Errc::invalid for attributes, in Apache's words.
   Result<GroupPtr> update(SubscriptionGroup group);
   Status update_list(std::vector<SubscriptionGroup> groups);
   Status remove(std::string_view name);  // Errc::not_found
@@ -128,23 +132,24 @@ class SubscriptionGroups {
   using Forbidden = std::map<std::string, std::map<std::string, int32_t, std::less<>>, std::less<>>;
 
   void add_system_groups();
-  GroupPtr publish(SubscriptionGroup group);
-  Result<GroupPtr> update_locked(SubscriptionGroup group);
+  uint64_t publish(SubscriptionGroup group);
+  Result<SubscriptionGroup> altered(SubscriptionGroup group) const;
   Status decode(std::string_view text);
-  Status persist();
+  std::string forbidden_json(const std::function<bool(std::string_view group)>& wanted) const;
+  std::string json_of(std::span<const GroupPtr> groups, const std::string& forbidden) const;
+  Status persist(uint64_t change);
 
-  FileSystem& files_;
   const Clock& clock_;
-  const std::string path_;
-  std::mutex change_mutex_;         // one write of the file at a time
-  std::atomic<bool> dirty_{false};  // memory is ahead of the file
+  SnapshotFile file_;
   std::atomic<bool> auto_create_{true};
   std::atomic<bool> auto_create_system_{true};
-  mutable std::shared_mutex mutex_;  // short; never held while the file is written
+  std::mutex change_mutex_;          // one update at a time: read, change, publish
+  mutable std::shared_mutex mutex_;  // held for a look-up or an exchange, never while writing a file
   TextMap<GroupPtr> groups_;         // guarded by mutex_
   Forbidden forbidden_;              // guarded by mutex_
   std::atomic<bool> has_forbidden_{false};
-  DataVersion version_;  // guarded by mutex_
+  DataVersion version_;                  // guarded by mutex_
+  std::atomic<uint64_t> generation_{1};  // counts changes; grows under mutex_
 };
 
 }  // namespace merlin::meta

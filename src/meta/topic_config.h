@@ -27,7 +27,9 @@
 #include "merlin/base/clock.h"
 #include "merlin/base/file_system.h"
 #include "merlin/base/result.h"
+#include "meta/attributes.h"
 #include "meta/data_version.h"
+#include "meta/durable_json.h"
 #include "meta/text_map.h"
 
 namespace merlin::meta {
@@ -41,8 +43,6 @@ std::string perm_text(int32_t perm);
 
 inline constexpr int32_t topic_sys_flag_unit = 1;
 inline constexpr int32_t topic_sys_flag_unit_sub = 2;
-
-using Attributes = std::map<std::string, std::string>;
 
 struct TopicConfig {
   std::string name;
@@ -70,15 +70,12 @@ struct TopicConfig {
   static Result<std::vector<TopicConfig>> parse_list(std::string_view json);
 };
 
-// "+k=v,-k2" -> {"+k": "v", "-k2": ""}; errors in Apache's words (AttributeParser).
-Result<Attributes> parse_attribute_changes(std::string_view text);
-// Applies such changes to what a topic has (AttributeUtil with TopicAttributes.ALL); `create`: the topic is new.
-Result<Attributes> alter_topic_attributes(bool create, const Attributes& current, const Attributes& changes);
-
 using TopicPtr = std::shared_ptr<const TopicConfig>;
 
 class TopicTable {
  public:
+  static constexpr int32_t queue_nums_max = 65'536;  // per topic; an update that asks for more is refused
+
   // What the system topics depend on (BrokerConfig, MessageStoreConfig).
   struct Setup {
     std::string cluster_name = "DefaultCluster";
@@ -93,13 +90,15 @@ class TopicTable {
     bool timer_wheel_enable = true;
   };
 
-  TopicTable(FileSystem& files, const Clock& clock, std::string store_root);
-  ~TopicTable();
+  TopicTable(FileSystem& files, const Clock& clock, const std::string& store_root);
+  TopicTable(const TopicTable&) = delete;
+  TopicTable& operator=(const TopicTable&) = delete;
 
   // Puts the system topics into the table, then what the file says over them.
   Status open(const Setup& setup);
-  // autoCreateTopicEnable changed at run time: TBW102 gains or loses the right to be inherited from.
-  void set_auto_create(bool enable);
+  // autoCreateTopicEnable and defaultTopicQueueNums, changed at run time: TBW102 appears, or loses the right to be
+  // inherited from, or offers another number of queues.
+  void set_auto_create(bool enable, int32_t default_topic_queue_nums);
 
   TopicPtr find(std::string_view name) const;
   bool contains(std::string_view name) const { return find(name) != nullptr; }
@@ -140,25 +139,24 @@ class TopicTable {
   std::string json() const;
 
  private:
-  struct Change;
-  TopicPtr publish(TopicConfig config);
-  void publish_removed(std::string_view name);
-  Status persist();
-  Status decode(std::string_view text);
+  uint64_t publish(TopicConfig config);
+  uint64_t publish_all(std::vector<TopicConfig> configs);
   void add_system_topics(const Setup& setup);
-  TopicPtr update_locked(TopicConfig config, Error& error);
+  Result<TopicConfig> altered(TopicConfig config) const;
+  Status persist(uint64_t change);
+  void persist_or_warn(uint64_t change);
+  Status decode(std::string_view text);
 
-  FileSystem& files_;
   const Clock& clock_;
-  const std::string path_;
+  SnapshotFile file_;
   std::set<std::string, std::less<>> made_system_topics_;  // constant after open()
-  std::mutex change_mutex_;                                // one change at a time; held while the file is written
-  bool dirty_ = false;                                     // guarded by change_mutex_
-  mutable std::shared_mutex mutex_;                        // held for the look-up or the exchange of a pointer only
-  TextMap<TopicPtr> topics_;                               // guarded by mutex_
-  DataVersion version_;                                    // guarded by mutex_
+  std::mutex change_mutex_;                                // one decision at a time: read, change, publish
   bool auto_create_ = true;                                // guarded by change_mutex_
-  std::atomic<uint64_t> generation_{1};
+  int32_t default_queue_nums_ = 8;                         // guarded by change_mutex_
+  mutable std::shared_mutex mutex_;      // held for a look-up or an exchange, never while writing a file
+  TextMap<TopicPtr> topics_;             // guarded by mutex_
+  DataVersion version_;                  // guarded by mutex_
+  std::atomic<uint64_t> generation_{1};  // counts changes; grows under mutex_
 };
 
 // The body of GET_ALL_TOPIC_CONFIG and the wrapper inside a registration (TopicConfigAndMappingSerializeWrapper). With

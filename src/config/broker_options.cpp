@@ -1,0 +1,172 @@
+#include "config/broker_options.h"
+
+#include <array>
+
+namespace merlin::config {
+
+namespace {
+
+using enum Type;
+constexpr Change live = Change::live;
+constexpr Change restart = Change::restart;
+constexpr int64_t any = INT64_MAX;
+
+// A row: key, type, default, range, change, sentence. Text and booleans have no range.
+constexpr Option text_key(std::string_view key, std::string_view value, Change change, std::string_view sentence) {
+  return {.key = key, .type = text, .default_text = value, .change = change, .sentence = sentence};
+}
+constexpr Option flag(std::string_view key, std::string_view value, Change change, std::string_view sentence) {
+  return {.key = key, .type = boolean, .default_text = value, .change = change, .sentence = sentence};
+}
+constexpr Option i32(std::string_view key, std::string_view value, int64_t min, int64_t max, Change change,
+                     std::string_view sentence) {
+  return {
+      .key = key, .type = int32, .default_text = value, .min = min, .max = max, .change = change, .sentence = sentence};
+}
+constexpr Option i64(std::string_view key, std::string_view value, int64_t min, int64_t max, Change change,
+                     std::string_view sentence) {
+  return {
+      .key = key, .type = int64, .default_text = value, .min = min, .max = max, .change = change, .sentence = sentence};
+}
+constexpr Option choice_key(std::string_view key, std::string_view value, std::string_view choices,
+                            std::string_view sentence) {
+  return {.key = key, .type = choice, .default_text = value, .choices = choices, .sentence = sentence};
+}
+
+constexpr std::array options = {
+    // Who this broker is and where it listens.
+    text_key(
+        "namesrvAddr", "", restart,
+        "Nameservers to register with, host:port separated by semicolons; empty: the environment's NAMESRV_ADDR, else "
+        "none."),
+    text_key("brokerClusterName", "DefaultCluster", restart, "Name of the cluster this broker belongs to."),
+    text_key("brokerName", "", restart,
+             "Name of this broker, the same for a master and its slaves; empty: the host's name."),
+    i64("brokerId", "0", 0, any, restart, "0 is the master of its name; this build runs masters only."),
+    choice_key("brokerRole", "ASYNC_MASTER", "ASYNC_MASTER|SYNC_MASTER",
+               "Role in replication; this build has no replicas, so both masters behave alike and SLAVE is refused."),
+    text_key("brokerIP1", "", restart, "Address told to clients; empty: the first usable address of this machine."),
+    text_key("brokerIP2", "", restart, "Address told to slaves; empty: the same choice as brokerIP1."),
+    text_key("bindAddress", "0.0.0.0", restart, "Address to listen on."),
+    i32("listenPort", "10911", 0, 65535, restart, "Port for clients; the VIP port is this minus 2."),
+    i32("haListenPort", "10912", 0, 65535, restart,
+        "Port told to slaves, listenPort plus 1 unless set; nothing listens on it in this build."),
+    text_key("regionId", "DefaultRegion", restart, "Region written into each message's MSG_REGION."),
+    flag("traceOn", "true", restart, "Written into each message's TRACE_ON and told to producers: clients then trace."),
+
+    // What clients may do.
+    i32("brokerPermission", "6", 0, 15, live,
+        "What clients may do here: 4 read, 2 write, 6 both; topics are registered with it."),
+    flag("autoCreateTopicEnable", "true", live, "Make a topic when a message for an unknown one comes in."),
+    i32("defaultTopicQueueNums", "8", 1, 65536, live, "Most queues that an automatically made topic gets."),
+    flag("autoCreateSubscriptionGroup", "true", live, "Make a consumer group when an unknown one asks."),
+    flag("enableCreateSysGroup", "true", live, "Make CID_RMQ_SYS_ groups even when groups are not made automatically."),
+    flag("clusterTopicEnable", "true", restart, "Let the topic named like the cluster be read and written."),
+    flag("brokerTopicEnable", "true", restart, "Let the topic named like the broker be read and written."),
+    flag("traceTopicEnable", "false", restart, "Keep a topic for message traces on this broker."),
+    text_key("msgTraceTopicName", "RMQ_SYS_TRACE_TOPIC", restart, "Name of that topic."),
+    flag("timerWheelEnable", "true", restart,
+         "Keep the topic of timed messages; the timer itself is not in this build."),
+    i32("reviveQueueNum", "8", 1, 65536, restart, "Queues of the pop revive topic; pop itself is not in this build."),
+    flag("rejectTransactionMessage", "false", live, "Refuse transactional messages with code 16."),
+    flag("validateSystemTopicWhenUpdateTopic", "true", live, "Refuse to change a topic that belongs to the system."),
+    flag("enableMixedMessageType", "false", live, "Allow the message type MIXED for topics."),
+    flag("litePullMessageEnable", "true", live, "Answer lite pulls; otherwise they are refused."),
+    text_key("configBlackList", "configBlackList;brokerConfigPath", restart,
+             "Keys that no remote update may touch, separated by semicolons."),
+
+    // Registration with nameservers.
+    i32("registerNameServerPeriod", "30000", 1000, any, live,
+        "Milliseconds between registrations; values outside 10000 to 60000 count as the nearest of these."),
+    i32("registerBrokerTimeoutMills", "24000", 1, any, live,
+        "Milliseconds to wait for a nameserver's answer to a registration."),
+    flag("forceRegister", "true", live, "Register each time, also when nothing changed since the last time."),
+    flag("compressedRegister", "false", live, "Deflate the body of a registration."),
+    flag("enableSingleTopicRegister", "false", live, "Tell nameservers a new topic alone instead of the whole table."),
+    flag("enableSplitRegistration", "false", live, "Cut registrations into parts of splitRegistrationSize topics."),
+    i32("splitRegistrationSize", "800", 1, any, live, "Topics in one part of such a registration."),
+    flag("enableSplitMetadata", "true", live,
+         "Answer requests for all topics or groups page by page when the asker can."),
+    i32("splitMetadataSize", "2000", 1, any, live, "Topics or groups in one such page."),
+
+    // Consumers.
+    flag("longPollingEnable", "true", live,
+         "Hold a pull that finds nothing until a message comes or its time is over."),
+    i64("shortPollingTimeMills", "1000", 1, any, live, "Milliseconds to hold it when longPollingEnable is false."),
+    flag("notifyConsumerIdsChangedEnable", "true", live, "Tell a group's clients when one of them joins or leaves."),
+    i32("flushConsumerOffsetInterval", "5000", 10, any, live,
+        "Milliseconds between writes of config/consumerOffset.json."),
+    flag("useServerSideResetOffset", "true", live,
+         "Keep a requested reset of offsets here until the consumer has taken it."),
+    i64("channelExpiredTimeout", "120000", 1000, any, restart,
+        "Milliseconds without a heartbeat after which a client is forgotten."),
+    i32("maxTransferBytesOnMessageInMemory", "262144", 1, any, live,
+        "Most bytes in one pull answer, for messages in memory."),
+    i32("maxTransferCountOnMessageInMemory", "32", 1, any, live,
+        "Most messages in one pull answer, for messages in memory."),
+    i32("maxTransferBytesOnMessageInDisk", "65536", 1, any, live,
+        "Most bytes in one pull answer, for messages older than that."),
+    i32("maxTransferCountOnMessageInDisk", "8", 1, any, live,
+        "Most messages in one pull answer, for messages older than that."),
+    i32("accessMessageInMemoryMaxRatio", "40", 1, 100, restart,
+        "Percent of the machine's memory that counts as in memory."),
+    i32("defaultQueryMaxNum", "32", 1, 10000, live, "Most messages in the answer to a query by key."),
+
+    // Messages and files.
+    text_key("storePathRootDir", "", restart, "Directory of all data; empty: store in the home directory."),
+    text_key("storePathCommitLog", "", restart, "Directory of the commit log; empty: commitlog in storePathRootDir."),
+    i32("mappedFileSizeCommitLog", "1073741824", 4096, any, restart, "Bytes of one commit log file."),
+    i32("mappedFileSizeConsumeQueue", "6000000", 20, any, restart,
+        "Bytes of one consume queue file, rounded up to whole units of 20."),
+    i32("maxMessageSize", "4194304", 1, any, restart,
+        "Most bytes of a message's body; frames above 16 MiB are refused anyway."),
+    i32("maxMsgsNumBatch", "64", 1, any, live, "Most index entries read for one query by key."),
+    choice_key("flushDiskType", "ASYNC_FLUSH", "ASYNC_FLUSH|SYNC_FLUSH",
+               "SYNC_FLUSH answers a send when its bytes are on disk, ASYNC_FLUSH before."),
+    i32("syncFlushTimeout", "5000", 1, any, restart,
+        "Milliseconds that a send waits for the disk before it is answered 10."),
+    i32("flushIntervalCommitLog", "500", 1, any, restart,
+        "Milliseconds between flushes of the commit log with ASYNC_FLUSH."),
+    i32("flushCommitLogLeastPages", "4", 0, any, restart, "Flush earlier only when so many pages of 4 KiB wait."),
+    i32("flushCommitLogThoroughInterval", "10000", 1, any, restart,
+        "Milliseconds after which fewer pages are flushed too."),
+    i32("flushIntervalConsumeQueue", "1000", 1, any, restart,
+        "Milliseconds between writes of consume queues to their files."),
+    flag("checkCRCOnRecover", "true", restart, "Check each body's CRC in the part of the log that recovery reads."),
+    flag("messageIndexEnable", "true", restart, "Keep the index that finds messages by key."),
+    i32("maxHashSlotNum", "5000000", 1, any, restart, "Hash slots of one index file."),
+    i32("maxIndexNum", "20000000", 2, any, restart, "Entries of one index file."),
+    text_key("deleteWhen", "04", restart, "Hours of the day, separated by semicolons, when old files are deleted."),
+    i32("fileReservedTime", "72", 1, any, live, "Hours after its last write that a commit log file is kept."),
+    i32("diskMaxUsedSpaceRatio", "75", 10, 95, live,
+        "Percent of the disk above which old files are deleted at any hour."),
+    i32("diskSpaceCleanForciblyRatio", "85", 30, 95, restart,
+        "Percent of the disk above which files go before their time."),
+    i32("diskSpaceWarningLevelRatio", "90", 35, 99, restart, "Percent of the disk above which sends are refused."),
+
+    // Connections.
+    i32("serverChannelMaxIdleTimeSeconds", "120", 1, 86400, restart,
+        "Seconds of silence after which a connection is closed."),
+    i32("serverSelectorThreads", "3", 1, 256, restart, "Reactor threads, only when set and merlinReactors is 0."),
+    i32("serverSocketBacklog", "1024", 1, 65535, restart, "Connections that may wait to be accepted."),
+
+    // MerlinMQ's own.
+    i32("merlinReactors", "0", 0, 256, restart, "Threads that serve connections; 0: one per core, at most 16."),
+    i32("merlinWorkerThreads", "4", 1, 256, restart, "Threads for requests that may block, such as admin requests."),
+    i32("merlinWorkerQueueMax", "10000", 1, 1'000'000, restart,
+        "Requests that may wait for such a thread before SYSTEM_BUSY."),
+    i32("merlinConnectionsMax", "100000", 1, 10'000'000, restart, "Most connections at a time."),
+    i64("merlinUnsentBytesMax", "67108864", 65536, any, restart,
+        "Bytes of unsent answers above which a connection is closed as too slow."),
+    i32("merlinHeldPullsMax", "100000", 1, 10'000'000, restart, "Most pulls that wait for messages at a time."),
+    text_key("merlinLogFile", "", restart, "File to log to; empty: standard output."),
+    choice_key("merlinLogLevel", "info", "debug|info|warn|error", "The least important lines to log."),
+};
+
+}  // namespace
+
+std::span<const Option> broker_options() {
+  return options;
+}
+
+}  // namespace merlin::config

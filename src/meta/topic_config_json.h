@@ -1,0 +1,12 @@
+// TopicConfig from and to JSON. Only for .cpp files of this room.
+#pragma once
+
+#include "meta/json_fields.h"
+#include "meta/topic_config.h"
+
+namespace merlin::meta {
+
+Result<TopicConfig> topic_config_of(const nlohmann::json& object);
+void append_topic_json(std::string& out, const TopicConfig& config);
+
+}  // namespace merlin::meta

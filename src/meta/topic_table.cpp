@@ -1,0 +1,358 @@
+#include <algorithm>
+
+#include <spdlog/fmt/fmt.h>
+
+#include "merlin/base/log.h"
+#include "merlin/message/names.h"
+#include "meta/data_version_json.h"
+#include "meta/topic_config.h"
+#include "meta/topic_config_json.h"
+
+namespace merlin::meta {
+
+namespace {
+
+constexpr std::string_view auto_create_topic = "TBW102";
+
+TopicConfig make_topic(std::string_view name, int32_t queue_nums, int32_t perm = perm_read | perm_write) {
+  TopicConfig config;
+  config.name = name;
+  config.read_queue_nums = queue_nums;
+  config.write_queue_nums = queue_nums;
+  config.perm = perm;
+  return config;
+}
+
+}  // namespace
+
+TopicTable::TopicTable(FileSystem& files, const Clock& clock, const std::string& store_root)
+    : clock_(clock), file_(files, store_root + "/config/topics.json") {
+  version_.timestamp_ms = clock.wall_ms();
+}
+
+// The list of TopicConfigManager.init, 5.5.0.
+void TopicTable::add_system_topics(const Setup& setup) {
+  const int32_t open_perm = perm_inherit | perm_read | perm_write;
+  std::vector<TopicConfig> topics = {
+      make_topic("SELF_TEST_TOPIC", 1),
+      make_topic("BenchmarkTest", 1024),
+      make_topic(setup.cluster_name, 16, setup.cluster_topic_enable ? open_perm : perm_inherit),
+      make_topic(setup.broker_name, 1, setup.broker_topic_enable ? open_perm : perm_inherit),
+      make_topic("OFFSET_MOVED_EVENT", 1),
+      make_topic("SCHEDULE_TOPIC_XXXX", 18),
+      make_topic(setup.cluster_name + "_REPLY_TOPIC", 1),
+      make_topic("rmq_sys_REVIVE_LOG_" + setup.cluster_name, setup.revive_queue_num),
+      make_topic("rmq_sys_SYNC_BROKER_MEMBER_" + setup.broker_name, 1, perm_inherit),
+      make_topic("RMQ_SYS_TRANS_HALF_TOPIC", 1),
+      make_topic("RMQ_SYS_TRANS_OP_HALF_TOPIC", 1),
+      make_topic("RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC", 1),
+      make_topic("RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC", 1),
+  };
+  if (setup.auto_create_topic_enable)
+    topics.push_back(make_topic(auto_create_topic, setup.default_topic_queue_nums, open_perm));
+  if (setup.trace_topic_enable) topics.push_back(make_topic(setup.trace_topic_name, 1));
+  if (setup.timer_wheel_enable) topics.push_back(make_topic("rmq_sys_wheel_timer", 1));
+  for (TopicConfig& config : topics) {
+    made_system_topics_.insert(config.name);
+    std::string name = config.name;
+    topics_.insert_or_assign(std::move(name), std::make_shared<const TopicConfig>(std::move(config)));
+  }
+}
+
+Status TopicTable::decode(std::string_view text) {
+  nlohmann::json object;
+  if (Status parsed = parse_json(text, object); !parsed) return parsed;
+  if (!object.is_object()) return Error{Errc::corrupt, "not an object"};
+  FieldReader reader(object);
+  DataVersion version = version_;
+  if (const nlohmann::json* field = reader.find("dataVersion")) {
+    Result<DataVersion> read = data_version_of(*field);
+    if (!read) return read.error();
+    version = *read;
+  }
+  std::vector<TopicConfig> topics;
+  if (const nlohmann::json* table = reader.find("topicConfigTable")) {
+    if (!table->is_object()) return Error{Errc::corrupt, "topicConfigTable is not an object"};
+    for (const auto& [name, value] : table->items()) {
+      Result<TopicConfig> config = topic_config_of(value);
+      if (!config) return config.error();
+      config->name = name;
+      topics.push_back(std::move(*config));
+    }
+  }
+  const std::unique_lock lock(mutex_);
+  for (TopicConfig& config : topics) {
+    std::string name = config.name;
+    topics_.insert_or_assign(std::move(name), std::make_shared<const TopicConfig>(std::move(config)));
+  }
+  version_ = version;
+  return {};
+}
+
+Status TopicTable::open(const Setup& setup) {
+  const std::lock_guard change(change_mutex_);
+  auto_create_ = setup.auto_create_topic_enable;
+  default_queue_nums_ = setup.default_topic_queue_nums;
+  {
+    const std::unique_lock lock(mutex_);
+    add_system_topics(setup);
+  }
+  const Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); });
+  if (!loaded) return loaded.error().with("topics");
+  generation_.fetch_add(1, std::memory_order_release);
+  // What the backup holds, or the system topics alone, is not in the file yet.
+  if (*loaded == LoadedFrom::file) file_.mark_written(generation());
+  log_info("meta", "{} topics, version {}", size(), version().json());
+  return {};
+}
+
+TopicPtr TopicTable::find(std::string_view name) const {
+  const std::shared_lock lock(mutex_);
+  const auto it = topics_.find(name);
+  return it == topics_.end() ? nullptr : it->second;
+}
+
+bool TopicTable::is_order(std::string_view name) const {
+  const TopicPtr topic = find(name);
+  return topic != nullptr && topic->order;
+}
+
+std::vector<TopicPtr> TopicTable::all() const {
+  std::vector<TopicPtr> out;
+  {
+    const std::shared_lock lock(mutex_);
+    out.reserve(topics_.size());
+    for (const auto& [name, topic] : topics_) out.push_back(topic);
+  }
+  std::sort(out.begin(), out.end(), [](const TopicPtr& a, const TopicPtr& b) { return a->name < b->name; });
+  return out;
+}
+
+size_t TopicTable::size() const {
+  const std::shared_lock lock(mutex_);
+  return topics_.size();
+}
+
+DataVersion TopicTable::version() const {
+  const std::shared_lock lock(mutex_);
+  return version_;
+}
+
+bool TopicTable::is_system_topic(std::string_view name) const {
+  return made_system_topics_.contains(name) || message::is_system_topic(name);
+}
+
+uint64_t TopicTable::publish_all(std::vector<TopicConfig> configs) {
+  const std::unique_lock lock(mutex_);
+  for (TopicConfig& config : configs) {
+    std::string name = config.name;
+    topics_.insert_or_assign(std::move(name), std::make_shared<const TopicConfig>(std::move(config)));
+  }
+  version_.next(clock_.wall_ms());
+  return generation_.fetch_add(1, std::memory_order_acq_rel) + 1;
+}
+
+uint64_t TopicTable::publish(TopicConfig config) {
+  std::vector<TopicConfig> one;
+  one.push_back(std::move(config));
+  return publish_all(std::move(one));
+}
+
+Status TopicTable::persist(uint64_t change) {
+  return file_.write(change, [this] {
+    const uint64_t generation = this->generation();
+    return SnapshotFile::Snapshot{generation, json()};
+  });
+}
+
+void TopicTable::persist_or_warn(uint64_t change) {
+  if (Status written = persist(change); !written) log_error("meta", "{}; will be tried again", written.error().message);
+}
+
+Status TopicTable::persist_if_dirty() {
+  return persist(generation());
+}
+
+std::string TopicTable::json() const {
+  const DataVersion version = this->version();
+  std::string out = fmt::format(R"({{"dataVersion":{},"topicConfigTable":{{)", version.json());
+  bool is_first = true;
+  for (const TopicPtr& topic : all()) {
+    if (!is_first) out.push_back(',');
+    is_first = false;
+    append_json_string(out, topic->name);
+    out.push_back(':');
+    append_topic_json(out, *topic);
+  }
+  out += "}}";
+  return out;
+}
+
+void TopicTable::set_auto_create(bool enable, int32_t default_topic_queue_nums) {
+  uint64_t changed = 0;
+  {
+    const std::lock_guard change(change_mutex_);
+    auto_create_ = enable;
+    default_queue_nums_ = default_topic_queue_nums;
+    const TopicPtr old = find(auto_create_topic);
+    if (!enable && old == nullptr) return;
+    TopicConfig config = old != nullptr ? *old : make_topic(auto_create_topic, default_topic_queue_nums);
+    config.perm = enable ? perm_inherit | perm_read | perm_write : perm_read | perm_write;
+    config.read_queue_nums = config.write_queue_nums = default_topic_queue_nums;
+    if (old != nullptr && config == *old) return;
+    changed = publish(std::move(config));
+  }
+  persist_or_warn(changed);
+}
+
+Result<TopicPtr> TopicTable::create_for_send(std::string_view name, std::string_view default_topic,
+                                             int32_t client_queue_nums, int32_t topic_sys_flag) {
+  uint64_t changed = 0;
+  {
+    const std::lock_guard change(change_mutex_);
+    if (TopicPtr existing = find(name)) return existing;
+    const TopicPtr base = find(default_topic);
+    if (base == nullptr)
+      return Error{Errc::not_found, fmt::format("the default topic {} does not exist", default_topic)};
+    // A TBW102 from an older file may still allow what the settings forbid by now.
+    const bool is_switched_off = default_topic == auto_create_topic && !auto_create_;
+    if (is_switched_off || (base->perm & perm_inherit) == 0) {
+      return Error{Errc::not_found, fmt::format("the default topic {} with permission {} may not be inherited from",
+                                                default_topic, perm_text(base->perm))};
+    }
+    const int32_t queue_nums = std::max(0, std::min(client_queue_nums, base->write_queue_nums));
+    TopicConfig config = make_topic(name, queue_nums, base->perm & ~perm_inherit);
+    config.topic_sys_flag = topic_sys_flag;
+    config.multi_tag = base->multi_tag;
+    log_info("meta", "new topic from {}: {}", default_topic, config.text());
+    changed = publish(std::move(config));
+  }
+  persist_or_warn(changed);
+  return find(name);
+}
+
+TopicPtr TopicTable::create_if_absent(std::string_view name, int32_t queue_nums, int32_t perm, bool order,
+                                      int32_t topic_sys_flag) {
+  if (TopicPtr existing = find(name); existing != nullptr && existing->order == order) return existing;
+  uint64_t changed = 0;
+  {
+    const std::lock_guard change(change_mutex_);
+    const TopicPtr existing = find(name);
+    if (existing != nullptr && existing->order == order) return existing;
+    TopicConfig config = existing != nullptr ? *existing : make_topic(name, queue_nums, perm);
+    config.order = order;
+    if (existing == nullptr) config.topic_sys_flag = topic_sys_flag;
+    log_info("meta", "{} topic {}", existing == nullptr ? "new" : "changed", config.text());
+    changed = publish(std::move(config));
+  }
+  persist_or_warn(changed);
+  return find(name);
+}
+
+// The topic as it will stand in the table: attribute changes applied to what it has.
+Result<TopicConfig> TopicTable::altered(TopicConfig config) const {
+  const bool is_sane = config.read_queue_nums >= 0 && config.write_queue_nums >= 0 &&
+                       config.read_queue_nums <= queue_nums_max && config.write_queue_nums <= queue_nums_max;
+  if (!is_sane) {
+    return Error{Errc::invalid,
+                 fmt::format("readQueueNums {} or writeQueueNums {} of topic {} is not 0 to {}", config.read_queue_nums,
+                             config.write_queue_nums, config.name, queue_nums_max)};
+  }
+  const TopicPtr old = find(config.name);
+  Result<Attributes> attributes = alter_attributes(topic_attribute_rules(), old == nullptr,
+                                                   old == nullptr ? Attributes() : old->attributes, config.attributes);
+  if (!attributes) return attributes.error();
+  config.attributes = std::move(*attributes);
+  log_info("meta", "{} topic {}", old == nullptr ? "new" : "changed", config.text());
+  return config;
+}
+
+Result<TopicPtr> TopicTable::update(TopicConfig config) {
+  const std::string name = config.name;
+  uint64_t changed = 0;
+  {
+    const std::lock_guard change(change_mutex_);
+    Result<TopicConfig> next = altered(std::move(config));
+    if (!next) return next.error();
+    changed = publish(std::move(*next));
+  }
+  if (Status written = persist(changed); !written) return written.error();
+  return find(name);
+}
+
+Status TopicTable::update_list(std::vector<TopicConfig> configs) {
+  uint64_t changed = 0;
+  Status status;
+  {
+    const std::lock_guard change(change_mutex_);
+    for (TopicConfig& config : configs) {
+      Result<TopicConfig> next = altered(std::move(config));
+      if (!next) {
+        status = next.error();
+        break;
+      }
+      changed = publish(std::move(*next));
+    }
+  }
+  if (changed == 0) return status;
+  Status written = persist(changed);
+  return status ? written : status;
+}
+
+Status TopicTable::remove(std::string_view name) {
+  uint64_t changed = 0;
+  {
+    const std::lock_guard change(change_mutex_);
+    const std::unique_lock lock(mutex_);
+    const auto it = topics_.find(name);
+    if (it == topics_.end()) return Error{Errc::not_found, fmt::format("topic {} does not exist", name)};
+    log_info("meta", "removed topic {}", it->second->text());
+    topics_.erase(it);
+    version_.next(clock_.wall_ms());
+    changed = generation_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  }
+  return persist(changed);
+}
+
+void TopicTable::set_unit_flags(std::string_view name, std::optional<bool> unit, std::optional<bool> unit_sub) {
+  uint64_t changed = 0;
+  {
+    const std::lock_guard change(change_mutex_);
+    const TopicPtr old = find(name);
+    if (old == nullptr) return;
+    TopicConfig config = *old;
+    const auto put = [&config](int32_t bit, bool on) {
+      config.topic_sys_flag = on ? config.topic_sys_flag | bit : config.topic_sys_flag & ~bit;
+    };
+    if (unit) put(topic_sys_flag_unit, *unit);
+    if (unit_sub) put(topic_sys_flag_unit_sub, *unit_sub);
+    if (config == *old) return;
+    changed = publish(std::move(config));
+  }
+  persist_or_warn(changed);
+}
+
+void TopicTable::mark_ordered(const std::set<std::string>& names) {
+  uint64_t changed = 0;
+  {
+    const std::lock_guard change(change_mutex_);
+    std::vector<TopicConfig> next;
+    for (const std::string& name : names) {
+      const TopicPtr old = find(name);
+      if (old == nullptr || old->order) continue;
+      next.push_back(*old);
+      next.back().order = true;
+      log_info("meta", "topic {} is ordered from now on", name);
+    }
+    if (next.empty()) return;
+    changed = publish_all(std::move(next));
+  }
+  persist_or_warn(changed);
+}
+
+void TopicTable::bump_version() {
+  const std::lock_guard change(change_mutex_);
+  (void)publish_all({});
+}
+
+}  // namespace merlin::meta
