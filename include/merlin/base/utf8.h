@@ -22,7 +22,7 @@ inline Utf8Step utf8_step(const uint8_t* p, const uint8_t* end) {
   const uint8_t lead = *p;
   if (lead < 0x80) return {lead, 1, true};
   size_t more = 0;
-  uint8_t low = 0x80;  // bounds of the second byte: they shut out overlong forms, surrogates and what is above U+10FFFF
+  uint8_t low = 0x80;  // bounds of the second byte: they shut out overlong forms and what is above U+10FFFF
   uint8_t high = 0xBF;
   char32_t value = 0;
   if (lead >= 0xC2 && lead <= 0xDF) {
@@ -32,7 +32,6 @@ inline Utf8Step utf8_step(const uint8_t* p, const uint8_t* end) {
     more = 2;
     value = lead & 0x0F;
     if (lead == 0xE0) low = 0xA0;
-    if (lead == 0xED) high = 0x9F;
   } else if (lead >= 0xF0 && lead <= 0xF4) {
     more = 3;
     value = lead & 0x07;
@@ -48,6 +47,8 @@ inline Utf8Step utf8_step(const uint8_t* p, const uint8_t* end) {
     low = 0x80;
     high = 0xBF;
   }
+  // Half of a surrogate pair counts as one malformed unit of three bytes.
+  if (value >= 0xD800 && value < 0xE000) return {utf8_replacement, at, false};
   return {value, at, true};
 }
 
