@@ -4,7 +4,9 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.rocketmq.client.ClientConfig;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
@@ -62,14 +64,9 @@ final class Bed implements AutoCloseable {
         where.name, topic));
   }
 
-  private DefaultMQProducer tool;
-
-  /** A started producer that belongs to the harness. */
+  /** A started producer that belongs to the harness and lives as long as the suite. */
   DefaultMQProducer tool() throws Exception {
-    if (tool == null) {
-      tool = producer();
-    }
-    return tool;
+    return Routes.tool(cluster.namesrvAddr());
   }
 
   MQClientAPIImpl api() throws Exception {
@@ -129,12 +126,16 @@ final class Bed implements AutoCloseable {
     return consumer;
   }
 
-  private DefaultMQPullConsumer reader;
+  private static final Map<String, DefaultMQPullConsumer> READERS = new HashMap<>();
 
   /** Every message of the topic, read queue by queue from the lowest offset; asserts that offsets have no gap. */
   List<MessageExt> readAll(String topic) throws Exception {
+    DefaultMQPullConsumer reader = READERS.get(cluster.namesrvAddr());
     if (reader == null) {
-      reader = pull(name("G"));
+      reader = new DefaultMQPullConsumer("G_harness");
+      configure(reader);
+      reader.start();
+      READERS.put(cluster.namesrvAddr(), reader);
     }
     List<MessageExt> all = new ArrayList<>();
     for (MessageQueue queue : reader.fetchSubscribeMessageQueues(topic)) {
@@ -170,14 +171,20 @@ final class Bed implements AutoCloseable {
     return sum;
   }
 
+  /** A client takes seconds to shut down: that happens beside the next scenarios. */
   @Override
   public void close() {
     while (!open.isEmpty()) {
-      try {
-        open.pop().close();
-      } catch (Exception e) {
-        System.err.println("closing a client: " + e);
-      }
+      AutoCloseable resource = open.pop();
+      Thread thread = new Thread(() -> {
+        try {
+          resource.close();
+        } catch (Exception e) {
+          System.err.println("closing a client: " + e);
+        }
+      }, "close");
+      thread.setDaemon(true);
+      thread.start();
     }
   }
 }

@@ -17,7 +17,7 @@ final class Routes {
   private Routes() {}
 
   /** A client of the harness that lives as long as the suite. */
-  static synchronized MQClientAPIImpl asker(String namesrv) throws Exception {
+  static synchronized DefaultMQProducer tool(String namesrv) throws Exception {
     DefaultMQProducer producer = ASKERS.get(namesrv);
     if (producer == null) {
       producer = new DefaultMQProducer("P_harness");
@@ -25,16 +25,17 @@ final class Routes {
       producer.setClientIP("127.0.0.1");
       producer.setInstanceName("harness" + ASKERS.size());
       producer.setVipChannelEnabled(false);
+      producer.setPollNameServerInterval(1_000);
       producer.start();
       ASKERS.put(namesrv, producer);
     }
-    return Bed.api(producer);
+    return producer;
   }
 
   /** Registered masters as name@address. */
   static Set<String> brokers(String namesrv) throws Exception {
     Set<String> result = new TreeSet<>();
-    var info = asker(namesrv).getBrokerClusterInfo(Bed.CALL_MS);
+    var info = Bed.api(tool(namesrv)).getBrokerClusterInfo(Bed.CALL_MS);
     info.getBrokerAddrTable().forEach((name, data) -> {
       if (data.getBrokerAddrs().containsKey(0L)) {
         result.add(name + "@" + data.getBrokerAddrs().get(0L));
