@@ -24,11 +24,13 @@ if(MERLIN_MOLD)
   add_link_options(-fuse-ld=mold)
 endif()
 
-# merlin_room(NAME ROOMS... [LIBS libs...]): a static library of all sources in the current folder (with sub-folders when
-# RECURSE is given), which may include the named rooms.
+# merlin_room(NAME ROOMS... [LIBS libs...] [SOURCES files...]): a static library of all sources in the current folder (with
+# sub-folders when RECURSE is given; only the named ones with SOURCES), which may include the named rooms.
 function(merlin_room name)
-  cmake_parse_arguments(ARG "RECURSE" "" "ROOMS;LIBS" ${ARGN})
-  if(ARG_RECURSE)
+  cmake_parse_arguments(ARG "RECURSE" "" "ROOMS;LIBS;SOURCES" ${ARGN})
+  if(ARG_SOURCES)
+    set(sources ${ARG_SOURCES})
+  elseif(ARG_RECURSE)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   else()
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
