@@ -1,0 +1,128 @@
+#include "send_frame.h"
+
+#include <cassert>
+#include <charconv>
+#include <ctime>
+#include <string>
+#include <unistd.h>
+
+#include "merlin/message/properties.h"
+#include "merlin/wire/command.h"
+#include "merlin/wire/request_code.h"
+
+namespace merlin::bench {
+
+namespace {
+
+constexpr std::string_view key_mark = "@@@@@@@@@@@@@@@@";
+
+// As a Java producer's: the unique key and WAIT. Half of the key is fixed, the marked half is patched.
+std::string properties_of_one() {
+  std::string properties;
+  message::append_property(properties, message::property::unique_key, "7F00000100010000" + std::string(key_mark));
+  message::append_property(properties, message::property::wait_store_ok, "true");
+  return properties;
+}
+
+Buffer body_of(const Options& options) {
+  Buffer body;
+  const std::string payload(static_cast<size_t>(options.size_bytes), 'm');
+  if (options.batch == 1) {
+    body.append(payload);
+    return body;
+  }
+  const std::string properties = properties_of_one();
+  for (int32_t i = 0; i < options.batch; ++i) {
+    body.append_be<int32_t>(static_cast<int32_t>(22 + payload.size() + properties.size()));
+    body.append_be<int32_t>(0);  // magic
+    body.append_be<int32_t>(0);  // CRC: the broker computes it
+    body.append_be<int32_t>(0);  // flag
+    body.append_be<int32_t>(static_cast<int32_t>(payload.size()));
+    body.append(payload);
+    body.append_be<int16_t>(static_cast<int16_t>(properties.size()));
+    body.append(properties);
+  }
+  return body;
+}
+
+int64_t wall_ms() {
+  timespec t{};
+  clock_gettime(CLOCK_REALTIME, &t);
+  return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
+}  // namespace
+
+SendFrame::SendFrame(const Options& options, int32_t queue_id) : binary_(options.binary) {
+  const bool batch = options.batch > 1;
+  wire::CommandHead head;
+  head.code = batch ? wire::request_code::send_batch_message : wire::request_code::send_message_v2;
+  head.opaque = opaque_base;
+  const Buffer body = body_of(options);
+  wire::CommandWriter writer(bytes_, binary_ ? wire::Serialization::rocketmq : wire::Serialization::json, head);
+  const std::string properties = properties_of_one();
+  writer.field("a", std::string_view(options.group));
+  writer.field("b", std::string_view(options.topic));
+  writer.field("c", "TBW102");
+  writer.field("d", int32_t{8});
+  writer.field("e", queue_id);
+  writer.field("f", int32_t{0});
+  writer.field("g", wall_ms());
+  writer.field("h", int32_t{0});
+  writer.field("i", std::string_view(properties));
+  writer.field("j", int32_t{0});
+  writer.field("k", false);
+  if (batch) writer.field("m", true);
+  writer.finish(body.size());
+  bytes_.append(body.view());
+
+  const std::string_view text = as_text(bytes_.view());
+  if (binary_) {
+    opaque_at_ = wire::frame_prefix_bytes + 5;  // i16 code, i8 language, i16 version
+  } else {
+    constexpr std::string_view name = "\"opaque\":";
+    opaque_at_ = text.find(name) + name.size();
+  }
+  for (size_t at = text.find(key_mark); at != std::string_view::npos; at = text.find(key_mark, at + key_mark.size())) {
+    keys_at_.push_back(at);
+  }
+  assert(!keys_at_.empty());
+}
+
+void SendFrame::append_to(Buffer& out, int32_t number, uint64_t key) const {
+  uint8_t* frame = out.prepare(bytes_.size());
+  std::memcpy(frame, bytes_.data(), bytes_.size());
+  const int32_t opaque = opaque_base + number;
+  if (binary_) {
+    store_be<int32_t>(frame + opaque_at_, opaque);
+  } else {
+    std::to_chars(reinterpret_cast<char*>(frame + opaque_at_), reinterpret_cast<char*>(frame + opaque_at_ + 10),
+                  opaque);
+  }
+  for (const size_t at : keys_at_) {
+    uint64_t rest = key++;
+    for (size_t i = key_mark.size(); i-- > 0; rest >>= 4)
+      frame[at + i] = static_cast<uint8_t>("0123456789ABCDEF"[rest & 15]);
+  }
+  out.commit(bytes_.size());
+}
+
+bool scan_answer(const wire::Frame& frame, int32_t& code, int32_t& opaque) {
+  if (frame.serialization == wire::Serialization::rocketmq) {
+    if (frame.header.size() < 13) return false;
+    code = load_be<int16_t>(frame.header.data());
+    opaque = load_be<int32_t>(frame.header.data() + 5);
+    return true;
+  }
+  constexpr std::string_view code_name = "{\"code\":";
+  constexpr std::string_view opaque_name = "\"opaque\":";
+  const std::string_view header = as_text(frame.header);
+  if (!header.starts_with(code_name)) return false;
+  const char* end = header.data() + header.size();
+  if (std::from_chars(header.data() + code_name.size(), end, code).ec != std::errc()) return false;
+  const void* at = ::memmem(header.data(), header.size(), opaque_name.data(), opaque_name.size());
+  if (at == nullptr) return false;
+  return std::from_chars(static_cast<const char*>(at) + opaque_name.size(), end, opaque).ec == std::errc();
+}
+
+}  // namespace merlin::bench

@@ -1,0 +1,37 @@
+// A SEND_MESSAGE_V2 (or SEND_BATCH_MESSAGE) frame that is encoded once and patched for each send: its opaque and its
+// unique keys have fixed places and widths.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "merlin/base/bytes.h"
+#include "merlin/wire/frame.h"
+#include "options.h"
+
+namespace merlin::bench {
+
+class SendFrame {
+ public:
+  SendFrame(const Options& options, int32_t queue_id);
+
+  // Appends the frame to `out`. `number` is below opaque_range; the keys count up from `key`.
+  void append_to(Buffer& out, int32_t number, uint64_t key) const;
+  // The number that append_to() was given, back from the opaque of an answer.
+  static int32_t number_of(int32_t opaque) { return opaque - opaque_base; }
+
+  // JSON numbers have no leading zeros: all opaques have ten digits.
+  static constexpr int32_t opaque_base = 1'000'000'000;
+  static constexpr int32_t opaque_range = 1'000'000'000;
+
+ private:
+  Buffer bytes_;
+  bool binary_ = false;
+  size_t opaque_at_ = 0;
+  std::vector<size_t> keys_at_;  // 16 hex digits each
+};
+
+// Code and opaque of an answer, by a scan for the two fields; false when the header does not look as expected.
+bool scan_answer(const wire::Frame& frame, int32_t& code, int32_t& opaque);
+
+}  // namespace merlin::bench
