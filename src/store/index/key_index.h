@@ -1,7 +1,7 @@
 // The key index: which records carry a key. Apache's index files, so that either broker can use them.
 //
 // Owns:     <root>/index/* and the entries not yet written to the newest of them (at most batch_entries_max).
-// Threads:  put(), flush(), close() and drop_below() from one thread at a time (the index follower); query() and the
+// Threads:  put(), flush() and close() from one thread at a time (the index follower); drop_below(), query() and the
 //           readings from anywhere.
 // Survives: all of it is derived from the log. After a crash the entries that cannot be trusted are dropped on open();
 //           feed the log again from indexed_offset(). put() skips what it has.
@@ -28,6 +28,7 @@ struct KeyIndexOptions {
   int32_t entries_max = 20'000'000;   // maxIndexNum; entry 0 is never used
   int32_t query_count_max = 64;       // maxMsgsNumBatch
   size_t batch_entries_max = 65'536;  // entries kept in memory before they are written together
+  int64_t sync_interval_ms = 10'000;  // flush() syncs no more often: a busy index dirties all its slots every second
 };
 
 struct KeyQueryResult {
@@ -61,9 +62,10 @@ class KeyIndex {
   Result<KeyQueryResult> query(std::string_view topic, std::string_view key, int32_t count_max, int64_t begin_ms,
                                int64_t end_ms) const;
 
-  // Writes the entries in memory to the file and syncs it. Cheap when nothing is new.
+  // Writes the entries in memory to the file; syncs it when the last sync is sync_interval_ms ago. Cheap when nothing
+  // is new.
   Status flush();
-  // Store time of the newest record that flush() made durable: the checkpoint's index timestamp. 0: none yet.
+  // Store time of the newest record that is durable: the checkpoint's index timestamp. 0: none yet.
   int64_t last_flushed_timestamp_ms() const;
 
   // Deletes files whose records are all below `min_physical_offset`; the newest file stays.
@@ -71,7 +73,7 @@ class KeyIndex {
   // Bytes of all index files as Apache counts them (full size each).
   int64_t total_size_bytes() const;
 
-  // flush(), and gives the memory back. No put() may follow.
+  // Writes and syncs everything. No put() may follow.
   Status close();
 
  private:
