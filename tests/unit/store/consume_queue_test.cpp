@@ -1,0 +1,151 @@
+#include "store/queue/consume_queue.h"
+
+#include <fstream>
+
+#include "unit/store/store_fixture.h"
+
+namespace merlin::store {
+namespace {
+
+constexpr int32_t file_bytes = 10 * queue_unit_bytes;
+
+std::string slurp(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+ConsumeQueue::Put put(ConsumeQueue& queue, int64_t offset, int64_t tags = 7) {
+  auto result = queue.put(offset, {1000 + offset * 100, 100, tags});
+  EXPECT_TRUE(result.ok());
+  return *result;
+}
+
+QueueUnit unit_at(const ConsumeQueue& queue, int64_t offset) {
+  QueueUnit unit;
+  EXPECT_EQ(queue.read(offset, {&unit, 1}), 1u) << offset;
+  return unit;
+}
+
+TEST(ConsumeQueueTest, UnitsAreReadBackFromMemoryAndFromFiles) {
+  ConsumeQueue queue(posix_file_system(), fresh_dir(), "T", 0, file_bytes);
+  for (int64_t i = 0; i < 1000; ++i) ASSERT_EQ(put(queue, i, i), ConsumeQueue::Put::stored);
+  EXPECT_EQ(queue.max_offset(), 1000);
+  EXPECT_EQ(queue.max_physical(), 1000 + 999 * 100 + 100);
+  for (int64_t i = 0; i < 1000; ++i) {
+    const QueueUnit unit = unit_at(queue, i);
+    EXPECT_EQ(unit.physical_offset, 1000 + i * 100);
+    EXPECT_EQ(unit.tags_code, i);
+  }
+  // A read stops at the end of the file it began in, but never with nothing.
+  std::array<QueueUnit, 64> units;
+  EXPECT_EQ(queue.read(3, units), 7u);
+  EXPECT_EQ(queue.read(1000, units), 0u);
+  EXPECT_EQ(queue.read(-1, units), 0u);
+}
+
+TEST(ConsumeQueueTest, FilesHaveApachesBytes) {
+  const std::string dir = fresh_dir();
+  ConsumeQueue queue(posix_file_system(), dir, "T", 3, file_bytes);
+  for (int64_t i = 0; i < 12; ++i) put(queue, i, -2);
+  ASSERT_TRUE(queue.write_back().ok());
+  const std::string second = slurp(dir + "/T/3/00000000000000000200");
+  ASSERT_EQ(second.size(), static_cast<size_t>(file_bytes));
+  const auto* bytes = reinterpret_cast<const uint8_t*>(second.data());
+  EXPECT_EQ(load_be<int64_t>(bytes), 1000 + 10 * 100);
+  EXPECT_EQ(load_be<int32_t>(bytes + 8), 100);
+  EXPECT_EQ(load_be<int64_t>(bytes + 12), -2);
+  EXPECT_EQ(load_be<int64_t>(bytes + 40), 0);
+}
+
+TEST(ConsumeQueueTest, AFirstUnitInTheMiddleOfAFileGetsBlanksInFront) {
+  const std::string dir = fresh_dir();
+  {
+    ConsumeQueue queue(posix_file_system(), dir, "T", 0, file_bytes);
+    ASSERT_EQ(put(queue, 23), ConsumeQueue::Put::stored);
+    EXPECT_EQ(queue.min_offset(), 23);
+    EXPECT_EQ(queue.max_offset(), 24);
+    ASSERT_TRUE(queue.write_back().ok());
+  }
+  const std::string bytes = slurp(dir + "/T/0/00000000000000000400");
+  for (int i = 0; i < 3; ++i) {
+    const QueueUnit unit = load_unit(reinterpret_cast<const uint8_t*>(bytes.data()) + i * queue_unit_bytes);
+    EXPECT_TRUE(unit.blank());
+  }
+  ConsumeQueue again(posix_file_system(), dir, "T", 0, file_bytes);
+  ASSERT_TRUE(again.load().ok());
+  ASSERT_TRUE(again.cut(INT64_MAX, false).ok());
+  EXPECT_EQ(again.max_offset(), 24);
+  again.correct_min(0);
+  EXPECT_EQ(again.min_offset(), 23);
+}
+
+TEST(ConsumeQueueTest, PutIsIdempotentAndNoticesHoles) {
+  ConsumeQueue queue(posix_file_system(), fresh_dir(), "T", 0, file_bytes);
+  put(queue, 0);
+  put(queue, 1);
+  EXPECT_EQ(put(queue, 0), ConsumeQueue::Put::already_there);
+  EXPECT_EQ(put(queue, 1), ConsumeQueue::Put::already_there);
+  EXPECT_EQ(put(queue, 3), ConsumeQueue::Put::hole);
+  EXPECT_EQ(queue.max_offset(), 2);
+  ASSERT_TRUE(queue.fill_hole(3).ok());
+  EXPECT_TRUE(unit_at(queue, 2).blank());
+  EXPECT_EQ(put(queue, 3), ConsumeQueue::Put::stored);
+}
+
+TEST(ConsumeQueueTest, CutDropsUnitsOfRecordsBehindTheLimitAndClearsThem) {
+  const std::string dir = fresh_dir();
+  {
+    ConsumeQueue queue(posix_file_system(), dir, "T", 0, file_bytes);
+    for (int64_t i = 0; i < 37; ++i) put(queue, i);
+    ASSERT_TRUE(queue.write_back().ok());
+  }
+  ConsumeQueue queue(posix_file_system(), dir, "T", 0, file_bytes);
+  ASSERT_TRUE(queue.load().ok());
+  EXPECT_EQ(*queue.loaded_max_physical(), 1000 + 37 * 100);
+  ASSERT_TRUE(queue.cut(1000 + 25 * 100, true).ok());
+  EXPECT_EQ(queue.max_offset(), 25);
+  EXPECT_EQ(queue.max_physical(), 1000 + 25 * 100);
+  EXPECT_FALSE(std::filesystem::exists(dir + "/T/0/00000000000000000600"));
+  const std::string bytes = slurp(dir + "/T/0/00000000000000000400");
+  ASSERT_EQ(bytes.size(), static_cast<size_t>(file_bytes));
+  EXPECT_EQ(bytes.substr(100), std::string(100, '\0'));
+  EXPECT_EQ(put(queue, 25), ConsumeQueue::Put::stored);
+  EXPECT_EQ(unit_at(queue, 25).physical_offset, 3500);
+  // The first file stays, empty, so that the offsets do not start over.
+  ASSERT_TRUE(queue.write_back().ok());
+  ASSERT_TRUE(queue.cut(0, true).ok());
+  EXPECT_EQ(queue.max_offset(), 0);
+}
+
+TEST(ConsumeQueueTest, MinFollowsTheLog) {
+  ConsumeQueue queue(posix_file_system(), fresh_dir(), "T", 0, file_bytes);
+  for (int64_t i = 0; i < 35; ++i) put(queue, i);
+  queue.correct_min(1000);
+  EXPECT_EQ(queue.min_offset(), 0);
+  queue.correct_min(1000 + 12 * 100 + 1);
+  EXPECT_EQ(queue.min_offset(), 13);
+  ASSERT_TRUE(queue.write_back().ok());
+  ASSERT_TRUE(queue.drop_files_below_min().ok());
+  EXPECT_EQ(unit_at(queue, 13).physical_offset, 1000 + 13 * 100);
+  queue.correct_min(1'000'000);
+  EXPECT_EQ(queue.min_offset(), 35);
+  EXPECT_EQ(queue.max_offset(), 35);
+}
+
+TEST(ConsumeQueueTest, AFileOfTheWrongSizeIsRefused) {
+  const std::string dir = fresh_dir();
+  {
+    ConsumeQueue queue(posix_file_system(), dir, "T", 0, file_bytes);
+    for (int64_t i = 0; i < 15; ++i) put(queue, i);
+    ASSERT_TRUE(queue.write_back().ok());
+  }
+  std::filesystem::resize_file(dir + "/T/0/00000000000000000000", 100);
+  ConsumeQueue queue(posix_file_system(), dir, "T", 0, file_bytes);
+  const Status status = queue.load();
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.error().message.find("mappedFileSizeConsumeQueue is 200"), std::string::npos)
+      << status.error().message;
+}
+
+}  // namespace
+}  // namespace merlin::store

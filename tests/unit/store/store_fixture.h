@@ -1,0 +1,146 @@
+// A small store in a temporary folder, or on the disk that the test brings, and shorthand to fill it.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "merlin/message/record.h"
+#include "store/message_store.h"
+
+namespace merlin::store {
+
+// An empty folder of its own for the running test.
+inline std::string fresh_dir() {
+  const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+  std::string name = std::string("merlin_store_") + info->test_suite_name() + "_" + info->name();
+  for (char& c : name) c = c == '/' ? '_' : c;
+  const std::string dir = testing::TempDir() + name;
+  std::filesystem::remove_all(dir);
+  std::filesystem::create_directories(dir);
+  return dir;
+}
+
+inline StoreOptions small_options(const std::string& dir) {
+  StoreOptions o;
+  o.root_dir = dir;
+  o.segment_size_bytes = 16 * 1024;
+  o.consume_queue_file_bytes = 50 * 20;
+  o.message_size_bytes_max = 8 * 1024;
+  o.flush_interval_ms = 5;
+  o.queue_flush_interval_ms = 5;
+  o.index_enabled = false;
+  o.dispatch_ring_items = 64;
+  return o;
+}
+
+inline message::RecordSpec spec_of(std::string_view topic, int32_t queue_id, std::string_view body,
+                                   std::string_view properties = {}) {
+  message::RecordSpec spec;
+  spec.topic = topic;
+  spec.queue_id = queue_id;
+  spec.body = as_bytes(body);
+  spec.properties = properties;
+  spec.born_host = *HostPort::from_ip("127.0.0.1", 1);
+  spec.store_host = *HostPort::from_ip("127.0.0.1", 10911);
+  return spec;
+}
+
+struct StoreFixture {
+  explicit StoreFixture(StoreOptions o, FileSystem& fs = posix_file_system()) : options(std::move(o)), files(fs) {}
+
+  // Opens the store; an open one is dropped first, as a crash would.
+  Status open() {
+    store.reset();
+    store = std::make_unique<MessageStore>(options, files, clock, [this](const Error&) { ++fail_stops; });
+    store->set_listener(listener);
+    return store->open();
+  }
+  void close() {
+    store->close();
+    store.reset();
+  }
+
+  AppendItem send(std::string_view topic, int32_t queue_id, std::string_view body, std::string_view properties = {},
+                  int64_t tags_code = 0) {
+    AppendItem item;
+    item.spec = spec_of(topic, queue_id, body, properties);
+    item.queue = store->queue(topic, queue_id);
+    item.tags_code = tags_code;
+    last_end = store->append({&item, 1}, scratch);
+    return item;
+  }
+
+  GetResult get(std::string_view topic, int32_t queue_id, int64_t offset, const GetLimits& limits = {},
+                const MessageFilter* filter = nullptr) {
+    GetResult result;
+    store->get(store->find_queue(topic, queue_id), offset, limits, filter, result);
+    return result;
+  }
+
+  // The bodies of all messages of a queue from its minimum on, read the way a consumer does.
+  std::vector<std::string> bodies(std::string_view topic, int32_t queue_id);
+
+  StoreOptions options;
+  FileSystem& files;
+  ManualClock clock{1'700'000'000'000};
+  ArrivalListener* listener = nullptr;
+  std::unique_ptr<MessageStore> store;
+  Buffer scratch;
+  int64_t last_end = 0;
+  std::atomic<int> fail_stops{0};
+};
+
+inline std::vector<message::RecordView> records_of(const LogBytes& bytes) {
+  std::vector<message::RecordView> out;
+  for (ByteView slice : bytes.slices) {
+    while (!slice.empty()) {
+      auto record = message::decode_record(slice, true);
+      if (!record) {
+        ADD_FAILURE() << record.error().message;
+        return out;
+      }
+      slice = slice.subspan(static_cast<size_t>(record->total_size));
+      out.push_back(*record);
+    }
+  }
+  return out;
+}
+
+inline std::vector<std::string> StoreFixture::bodies(std::string_view topic, int32_t queue_id) {
+  std::vector<std::string> out;
+  const ConsumeQueue* queue = store->find_queue(topic, queue_id);
+  int64_t offset = store->min_offset(queue);
+  const int64_t max = store->max_offset(queue);
+  while (offset < max) {
+    const GetResult result = get(topic, queue_id, offset);
+    for (const message::RecordView& record : records_of(result.bytes)) {
+      EXPECT_EQ(record.topic, topic);
+      EXPECT_EQ(record.queue_id, queue_id);
+      out.emplace_back(as_text(record.body));
+    }
+    if (result.next_begin_offset <= offset) {
+      ADD_FAILURE() << "stuck at " << offset << " with " << text(result.status);
+      return out;
+    }
+    offset = result.next_begin_offset;
+  }
+  return out;
+}
+
+// Waits for a condition that another thread brings about; false after ten seconds.
+template <class Condition>
+bool eventually(Condition&& condition) {
+  for (int i = 0; i < 10'000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
+}  // namespace merlin::store
