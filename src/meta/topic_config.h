@@ -142,6 +142,8 @@ class TopicTable {
   uint64_t publish(TopicConfig config);
   uint64_t publish_all(std::vector<TopicConfig> configs);
   void add_system_topics(const Setup& setup);
+  Result<TopicConfig> inherited(std::string_view name, std::string_view default_topic, int32_t client_queue_nums,
+                                int32_t topic_sys_flag) const;
   Result<TopicConfig> altered(TopicConfig config) const;
   Status persist(uint64_t change);
   void persist_or_warn(uint64_t change);

@@ -205,30 +205,42 @@ void TopicTable::set_auto_create(bool enable, int32_t default_topic_queue_nums) 
   persist_or_warn(changed);
 }
 
+// The topic's configuration when it may be made from the default topic.
+Result<TopicConfig> TopicTable::inherited(std::string_view name, std::string_view default_topic,
+                                          int32_t client_queue_nums, int32_t topic_sys_flag) const {
+  const TopicPtr base = find(default_topic);
+  if (base == nullptr) return Error{Errc::not_found, fmt::format("the default topic {} does not exist", default_topic)};
+  // A TBW102 from an older file may still allow what the settings forbid by now.
+  const bool is_switched_off = default_topic == auto_create_topic && !auto_create_;
+  if (is_switched_off || (base->perm & perm_inherit) == 0) {
+    return Error{Errc::not_found, fmt::format("the default topic {} with permission {} may not be inherited from",
+                                              default_topic, perm_text(base->perm))};
+  }
+  const int32_t queue_nums = std::max(0, std::min(client_queue_nums, base->write_queue_nums));
+  TopicConfig config = make_topic(name, queue_nums, base->perm & ~perm_inherit);
+  config.topic_sys_flag = topic_sys_flag;
+  config.multi_tag = base->multi_tag;
+  return config;
+}
+
 Result<TopicPtr> TopicTable::create_for_send(std::string_view name, std::string_view default_topic,
                                              int32_t client_queue_nums, int32_t topic_sys_flag) {
   uint64_t changed = 0;
   {
     const std::lock_guard change(change_mutex_);
-    if (TopicPtr existing = find(name)) return existing;
-    const TopicPtr base = find(default_topic);
-    if (base == nullptr)
-      return Error{Errc::not_found, fmt::format("the default topic {} does not exist", default_topic)};
-    // A TBW102 from an older file may still allow what the settings forbid by now.
-    const bool is_switched_off = default_topic == auto_create_topic && !auto_create_;
-    if (is_switched_off || (base->perm & perm_inherit) == 0) {
-      return Error{Errc::not_found, fmt::format("the default topic {} with permission {} may not be inherited from",
-                                                default_topic, perm_text(base->perm))};
+    if (find(name) != nullptr) {
+      changed = generation();  // another sender has just made it; wait for its write too
+    } else {
+      Result<TopicConfig> config = inherited(name, default_topic, client_queue_nums, topic_sys_flag);
+      if (!config) return config.error();
+      log_info("meta", "new topic from {}: {}", default_topic, config->text());
+      changed = publish(std::move(*config));
     }
-    const int32_t queue_nums = std::max(0, std::min(client_queue_nums, base->write_queue_nums));
-    TopicConfig config = make_topic(name, queue_nums, base->perm & ~perm_inherit);
-    config.topic_sys_flag = topic_sys_flag;
-    config.multi_tag = base->multi_tag;
-    log_info("meta", "new topic from {}: {}", default_topic, config.text());
-    changed = publish(std::move(config));
   }
   persist_or_warn(changed);
-  return find(name);
+  TopicPtr made = find(name);
+  if (made == nullptr) return Error{Errc::not_found, fmt::format("topic {} was removed meanwhile", name)};
+  return made;
 }
 
 TopicPtr TopicTable::create_if_absent(std::string_view name, int32_t queue_nums, int32_t perm, bool order,
