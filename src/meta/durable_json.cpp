@@ -29,6 +29,15 @@ size_t string_end(std::string_view text, size_t at) {
   return text.size();
 }
 
+// The end of an empty object or list, or of a list of numbers, that begins at `at`; else `at`.
+size_t inline_part_end(std::string_view compact, size_t at) {
+  if (compact[at] != '{' && compact[at] != '[') return at;
+  if (at + 1 < compact.size() && (compact[at + 1] == '}' || compact[at + 1] == ']')) return at + 2;
+  if (compact[at] == '{') return at;
+  const size_t end = compact.find_first_not_of("0123456789-,", at + 1);
+  return end != std::string_view::npos && compact[end] == ']' ? end + 1 : at;
+}
+
 // Errc::not_found when there is no file or it is empty, as after a crash of a writer that did not sync.
 Status load_one(FileSystem& files, const std::string& path, const std::function<Status(std::string_view)>& decode) {
   if (!files.exists(path)) return Error{Errc::not_found, fmt::format("{} does not exist", path)};
@@ -182,11 +191,11 @@ std::string pretty_json(std::string_view compact) {
       at = end;
       continue;
     }
-    const bool is_empty =
-        (c == '{' || c == '[') && at + 1 < compact.size() && (compact[at + 1] == '}' || compact[at + 1] == ']');
-    if (is_empty) {
-      out.append(compact.substr(at, 2));
-      at += 2;
+    // Empty ones and lists of numbers stay on their line.
+    const size_t inline_end = inline_part_end(compact, at);
+    if (inline_end > at) {
+      out.append(compact.substr(at, inline_end - at));
+      at = inline_end;
       continue;
     }
     if ((c == '}' || c == ']') && depth > 0) {

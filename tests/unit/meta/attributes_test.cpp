@@ -46,8 +46,6 @@ TEST(Attributes, SameOutcomesAsApache) {
       {"+=1", "kv string format wrong.", "kv string format wrong."},
       {"+k=", "Index 1 out of bounds for length 1", "Index 1 out of bounds for length 1"},
       {"+k=a=b", "unsupported key: k", "unsupported key: k"},
-      {"+message.type=NORMAL,-message.type", "alter duplication key. key: message.type",
-       "only add attribute is supported while creating topic. key: message.type"},
       {"--message.type", "kv string format wrong.", "kv string format wrong."},
       {"+cleanup.policy=X", "attempt to update an unchangeable attribute. key: cleanup.policy",
        "value is not in set: [DELETE, COMPACTION]"},
@@ -63,6 +61,10 @@ TEST(Attributes, SameOutcomesAsApache) {
     EXPECT_EQ(outcome(c.text, false), c.existing) << c.text;
     EXPECT_EQ(outcome(c.text, true), c.created) << c.text;
   }
+}
+
+TEST(Attributes, OneKeyTwice) {
+  EXPECT_EQ(outcome("+message.type=NORMAL,-message.type", false), "alter duplication key. key: message.type");
 }
 
 TEST(Attributes, GroupValues) {
