@@ -53,6 +53,14 @@ void append_escaped(Buffer& out, uint8_t c) {
 void append_json_string(Buffer& out, std::string_view text) {
   const char* at = text.data();
   const char* const end = at + text.size();
+  if (find_not_plain(at, end) == end) {
+    uint8_t* const to = out.prepare(text.size() + 2);
+    to[0] = '"';
+    std::copy(at, end, to + 1);
+    to[text.size() + 1] = '"';
+    out.commit(text.size() + 2);
+    return;
+  }
   out.push('"');
   while (true) {
     const char* const stop = find_not_plain(at, end);
