@@ -128,9 +128,7 @@ void ConfigDoor::update_config(rpc::Request& request) {
   const std::lock_guard lock(update_mutex_);
   if (const Status s = settings_.update_live(changes); !s)
     return request.reply(response_code::system_error, s.error().message);
-  for (const auto& [key, value] : changes) {
-    log_info("namesrv", "configuration {} = {} by {}", key, value, request.connection().remote_text());
-  }
+  log_info("namesrv", "{} keys of the configuration updated by {}", changes.size(), request.connection().remote_text());
   reply_status(request, persist_settings());
 }
 

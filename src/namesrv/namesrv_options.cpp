@@ -220,8 +220,10 @@ void set_computed_defaults(config::Settings& settings, const std::string& config
     (void)settings.set("rocketmqHome", rocketmq_home).ok();
   }
   if (settings.text("kvConfigPath").empty()) settings.set_default("kvConfigPath", folder + "/kvConfig.json");
-  if (!config_file.empty()) {
+  if (!config_file.empty() && settings.is_set("configStorePath")) {
     (void)settings.set("configStorePath", config_file).ok();
+  } else if (!config_file.empty()) {
+    settings.set_default("configStorePath", config_file);
   } else if (settings.text("configStorePath").empty()) {
     settings.set_default("configStorePath", folder + "/namesrv.properties");
   }
