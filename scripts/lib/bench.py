@@ -155,6 +155,8 @@ def main():
         parser.error("compare needs --b, and only compare takes it")
     names = arguments.workload or (["64x1", "64x16"] if arguments.sync else ["1x1", "8x64", "8x64-1k", "64x16", "batch", "consume"])
     brokers = []
+    # An end by signal must still take the brokers along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     try:
         brokers.append(Broker(arguments.name_a, arguments.a, 28911, arguments.sync))
         if arguments.b:
