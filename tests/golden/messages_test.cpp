@@ -1,5 +1,6 @@
 // Records, batches, properties, ids, hashes and names against what Apache 5.5.0 writes and says.
 
+#include <cstring>
 #include <map>
 
 #include "golden/golden_file.h"
@@ -80,6 +81,55 @@ TEST(GoldenRecords, decode_field_by_field_and_encode_byte_by_byte) {
     EXPECT_EQ(to_hex(mine), row[1]);
     out.line(to_hex(mine));
   }
+}
+
+// Files of a real store, each with a blank at its end: every record stands where it says, and is what we would have
+// written.
+TEST(GoldenCommitLog, walk_and_rewrite_a_real_commit_log) {
+  const Row row = read_rows("commitlog.tsv").at(0);
+  const size_t file_size = std::stoul(row[0]);
+  const std::string log = from_hex(row[1]);
+  const ByteView bytes = as_bytes(log);
+  std::string rewritten(log.size(), '\0');
+  size_t records = 0;
+  size_t blanks = 0;
+  for (size_t at = 0; at < bytes.size();) {
+    SCOPED_TRACE(at);
+    auto* const to = reinterpret_cast<uint8_t*>(rewritten.data()) + at;
+    if (load_be<int32_t>(bytes.data() + at + 4) == magic_blank) {
+      const auto left = static_cast<size_t>(load_be<int32_t>(bytes.data() + at));
+      EXPECT_EQ((at + left) % file_size, 0U);
+      EXPECT_GE(left, blank_bytes);
+      std::memcpy(to, bytes.data() + at, blank_bytes);
+      at += left;
+      ++blanks;
+      continue;
+    }
+    const Result<RecordView> r = decode_record(bytes.subspan(at), true);
+    ASSERT_TRUE(r.ok()) << r.error().message;
+    EXPECT_EQ(r->physical_offset, static_cast<int64_t>(at));
+    EXPECT_EQ(r->magic == magic_v2, r->topic.size() > topic_length_v1_max);
+    RecordSpec spec;
+    spec.topic = r->topic;
+    spec.queue_id = r->queue_id;
+    spec.flag = r->flag;
+    spec.sys_flag = r->sys_flag;
+    spec.born_timestamp_ms = r->born_timestamp_ms;
+    spec.born_host = r->born_host;
+    spec.store_host = r->store_host;
+    spec.reconsume_times = r->reconsume_times;
+    spec.prepared_transaction_offset = r->prepared_transaction_offset;
+    spec.body = r->body;
+    spec.properties = r->properties;
+    ASSERT_EQ(record_size(spec), static_cast<size_t>(r->total_size));
+    encode_record(spec, to);
+    stamp_record(to, r->queue_offset, r->physical_offset, r->store_timestamp_ms);
+    at += static_cast<size_t>(r->total_size);
+    ++records;
+  }
+  EXPECT_EQ(records, 12U);
+  EXPECT_EQ(blanks, 1U);
+  EXPECT_EQ(to_hex(rewritten), row[1]);
 }
 
 TEST(GoldenBatches, entries_are_java_s_messages) {

@@ -45,6 +45,7 @@ public final class Golden {
         write(dir, "headers.tsv", Golden::headers);
         write(dir, "commands.tsv", Golden::commands);
         write(dir, "records.tsv", Golden::records);
+        write(dir, "commitlog.tsv", out -> out.print(row(CommitLogFile.FILE_SIZE, Samples.hex(CommitLogFile.bytes()))));
         write(dir, "batches.tsv", Golden::batches);
         write(dir, "properties.tsv", Golden::properties);
         write(dir, "ids.tsv", Golden::ids);

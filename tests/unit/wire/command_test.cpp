@@ -136,8 +136,7 @@ TEST(CommandWriter, malformed_utf8_is_replaced_in_json) {
   Buffer out;
   append_json_string(out, "a\xFF|\xC3|\xE4\xB8|\xED\xA0\x80|\xC0\x80|\xC3\xA9");
   const std::string bad = "\xEF\xBF\xBD";
-  EXPECT_EQ(as_text(out.view()),
-            "\"a" + bad + "|" + bad + "|" + bad + "|" + bad + "|" + bad + bad + "|\xC3\xA9\"");
+  EXPECT_EQ(as_text(out.view()), "\"a" + bad + "|" + bad + "|" + bad + "|" + bad + "|" + bad + bad + "|\xC3\xA9\"");
 }
 
 std::vector<uint8_t> binary_header(int16_t code, int8_t language, int32_t flag) {

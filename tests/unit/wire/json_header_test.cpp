@@ -125,6 +125,20 @@ TEST_F(JsonHeader, many_escaped_texts_stay_valid_side_by_side) {
   }
 }
 
+// The fast loop reads "k":"v", and gives back to the general one what is not followed by a comma; a text unescaped on
+// the way must not take its room in the arena twice.
+TEST_F(JsonHeader, escaped_texts_with_blanks_behind_them_fit_the_arena) {
+  const std::string value = "\\n" + std::string(2000, 'x');
+  const std::string expected = "\n" + std::string(2000, 'x');
+  const CommandView one = good("{\"extFields\":{\"a\":\"" + value + "\" }}");
+  EXPECT_EQ(ext(one, "a"), expected);
+  const CommandView two =
+      good("{\"extFields\":{\"a\":\"" + value + "\" ,\"b\":\"" + value + "\" }, \"remark\":\"\\t\"}");
+  EXPECT_EQ(ext(two, "a"), expected);
+  EXPECT_EQ(ext(two, "b"), expected);
+  EXPECT_EQ(two.remark, "\t");
+}
+
 TEST_F(JsonHeader, broken_headers_are_refused_with_the_place) {
   for (const char* json : {"",
                            " ",
