@@ -111,8 +111,8 @@ final class ClientScenarios {
     String topic = bed.topic(2);
     DefaultMQProducer producer = bed.producer();
     PushScenarios.send(producer, Mail.make(topic, "x", 4));
-    bed.api().deleteTopicInNameServer(bed.cluster.namesrvAddr(), Cluster.CLUSTER_NAME, topic, Bed.CALL_MS);
     bed.api().deleteTopicInBroker(bed.broker.addr(), topic, Bed.CALL_MS);
+    bed.api().deleteTopicInNameServer(bed.cluster.namesrvAddr(), Cluster.CLUSTER_NAME, topic, Bed.CALL_MS);
     Check.settles(10_000, () -> Check.fails(MQClientException.class, "route of a deleted topic",
         () -> bed.api().getTopicRouteInfoFromNameServer(topic, Bed.CALL_MS)));
     // A topic of the same name begins at offset 0 again.

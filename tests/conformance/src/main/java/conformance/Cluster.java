@@ -39,6 +39,8 @@ final class Cluster implements AutoCloseable {
       keys.put("flushDiskType", "ASYNC_FLUSH");
       // Small files: the suite runs on small disks, and rolling to the next segment gets its share.
       keys.put("mappedFileSizeCommitLog", String.valueOf(32 << 20));
+      // A slow machine is not an overloaded broker.
+      keys.put("waitTimeMillsInSendQueue", "10000");
       keys.put("deleteWhen", "04");
       keys.put("diskMaxUsedSpaceRatio", "95");
       // Apache's timer wheel is written out every second, 400 MB of it; nothing here uses it.

@@ -46,11 +46,21 @@ public final class Main {
       out.println("0 passed, 1 failed");
       return 1;
     }
-    for (Map.Entry<String, Suite.Scenario> scenario : Suite.all().scenarios.entrySet()) {
-      String name = scenario.getKey();
-      if (!patterns.isEmpty() && patterns.stream().noneMatch(name::contains)) {
-        continue;
+    Suite suite = Suite.all();
+    suite.scenarios.keySet().removeIf(name -> !patterns.isEmpty() && patterns.stream().noneMatch(name::contains));
+    for (Map.Entry<String, Suite.Scenario> preparation : suite.preparations.entrySet()) {
+      if (suite.scenarios.containsKey(preparation.getKey())) {
+        Throwable problem = attempt(cluster, preparation.getKey(), preparation.getValue());
+        if (problem != null) {
+          problem.printStackTrace();
+          suite.scenarios.put(preparation.getKey(), bed -> {
+            throw new IllegalStateException("preparation failed", problem);
+          });
+        }
       }
+    }
+    for (Map.Entry<String, Suite.Scenario> scenario : suite.scenarios.entrySet()) {
+      String name = scenario.getKey();
       long begin = System.nanoTime();
       Throwable problem = attempt(cluster, name, scenario.getValue());
       String seconds = String.format(Locale.ROOT, "%.1f", (System.nanoTime() - begin) / 1e9);

@@ -58,7 +58,7 @@ final class PullScenarios {
     Mail.verifyAll(sent, Bed.readQueue(consumer, queue));
 
     MessageQueue none = new MessageQueue(topic, bed.broker.name, 7);
-    Check.brokerSays(1, "pull of a queue that is not there", () -> consumer.pull(none, "*", 0, 10));
+    Check.brokerSays(29, "pull of a queue that is not there", () -> consumer.pull(none, "*", 0, 10));
     MessageQueue nowhere = new MessageQueue(bed.name("Nowhere"), bed.broker.name, 0);
     Check.brokerSays(17, "pull of an unknown topic", () -> consumer.pull(nowhere, "*", 0, 10));
   }
@@ -129,15 +129,16 @@ final class PullScenarios {
     MessageQueue queue = new MessageQueue(topic, bed.broker.name, 1);
     String group = bed.name("G");
     DefaultMQPullConsumer consumer = bed.pull(group);
-    consumer.setRegisterTopics(Set.of(topic));
     for (Message message : Mail.make(topic, "x", 5)) {
       bed.tool().send(message, queue);
     }
-    consumer.updateConsumeOffset(queue, 3);
-    consumer.getOffsetStore().persist(queue);
-    Check.settles(10_000, () -> Check.equal(3L, consumer.fetchConsumeOffset(queue, true), "offset in the broker"));
     DefaultMQPullConsumer other = bed.pull(group);
-    Check.equal(3L, other.fetchConsumeOffset(queue, true), "offset seen by another client");
+    Check.settles(10_000, () -> {
+      // The update has no answer, and the broker may not know the group before its first heartbeat.
+      consumer.updateConsumeOffset(queue, 3);
+      consumer.getOffsetStore().persist(queue);
+      Check.equal(3L, other.fetchConsumeOffset(queue, true), "offset seen by another client");
+    });
     DefaultMQPullConsumer stranger = bed.pull(bed.name("G"));
     // Offset 0 is still in memory: the broker answers 0 for a group it does not know.
     Check.equal(0L, stranger.fetchConsumeOffset(queue, true), "offset of an unknown group");

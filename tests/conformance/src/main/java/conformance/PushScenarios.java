@@ -1,12 +1,9 @@
 package conformance;
 
-import java.text.SimpleDateFormat;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.Date;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
@@ -25,8 +22,7 @@ final class PushScenarios {
     suite.add("push_two_groups", PushScenarios::twoGroups);
     suite.add("push_rebalance_when_one_leaves", PushScenarios::rebalance);
     suite.add("push_consume_from_first", PushScenarios::fromFirst);
-    suite.add("push_consume_from_last", PushScenarios::fromLast);
-    suite.add("push_consume_from_timestamp", PushScenarios::fromTimestamp);
+    suite.add("push_consume_from_last_while_first_is_there", PushScenarios::fromLast);
     suite.add("push_resumes_at_its_offset", PushScenarios::resumes);
     suite.add("push_long_poll_latency", PushScenarios::latency);
     suite.add("push_many_messages", PushScenarios::many);
@@ -161,67 +157,22 @@ final class PushScenarios {
   }
 
   /**
-   * A queue whose first message is still in memory is read from the beginning by a new group whatever the client wishes: the broker
-   * answers offset 0. Brokers that count nothing as "in memory" answer "not found", and the wish counts.
+   * A queue whose first message is still there and in memory is read from the beginning by a new group, whatever the client
+   * wishes: the broker answers offset 0. RetentionScenarios has the other case.
    */
   static void fromLast(Bed bed) throws Exception {
-    String warm = bed.topic(2);
-    Cluster.Broker cold = coldBroker(bed);
-    String topic = bed.name("T");
-    bed.createTopic(cold, topic, 2, 6);
-    DefaultMQProducer producer = bed.producer();
-    List<Message> before = Mail.make(warm, "x", 10);
-    send(producer, before);
-    send(producer, Mail.make(topic, "x", 10));
-    Inbox fromZero = new Inbox();
-    Inbox fromEnd = new Inbox();
-    DefaultMQPushConsumer one = bed.newPush(bed.name("G"));
-    one.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_LAST_OFFSET);
-    one.subscribe(warm, "*");
-    one.registerMessageListener(fromZero);
-    one.start();
-    DefaultMQPushConsumer two = bed.newPush(bed.name("G"));
-    two.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_LAST_OFFSET);
-    two.subscribe(topic, "*");
-    two.registerMessageListener(fromEnd);
-    two.start();
-    Inbox.expect(before, fromZero);
-    awaitQueues(two, topic, 2);
-    // The client asks for the offset after it took the queue; its process queue tells when it has begun to pull.
-    Thread.sleep(1_000);
-    List<Message> after = Mail.make(topic, "x", 10);
-    send(producer, after);
-    Inbox.expect(after, fromEnd);
-  }
-
-  static void fromTimestamp(Bed bed) throws Exception {
-    Cluster.Broker cold = coldBroker(bed);
-    String topic = bed.name("T");
-    bed.createTopic(cold, topic, 2, 6);
-    DefaultMQProducer producer = bed.producer();
-    send(producer, Mail.make(topic, "x", 10));
-    // The client gives the time in whole seconds.
-    long second = (System.currentTimeMillis() / 1000 + 2) * 1000;
-    Thread.sleep(second - System.currentTimeMillis() + 50);
-    List<Message> after = Mail.make(topic, "x", 10);
-    send(producer, after);
-    for (MessageQueue queue : producer.fetchPublishMessageQueues(topic)) {
-      Check.equal(5L, producer.searchOffset(queue, second), "offset by time of " + queue);
+    String topic = bed.topic(2);
+    List<Message> before = Mail.make(topic, "x", 10);
+    send(bed.producer(), before);
+    for (ConsumeFromWhere where : List.of(ConsumeFromWhere.CONSUME_FROM_LAST_OFFSET, ConsumeFromWhere.CONSUME_FROM_TIMESTAMP)) {
+      Inbox inbox = new Inbox();
+      DefaultMQPushConsumer consumer = bed.newPush(bed.name("G"));
+      consumer.setConsumeFromWhere(where);
+      consumer.subscribe(topic, "*");
+      consumer.registerMessageListener(inbox);
+      consumer.start();
+      Inbox.expect(before, inbox);
     }
-    Inbox inbox = new Inbox();
-    DefaultMQPushConsumer consumer = bed.newPush(bed.name("G"));
-    consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_TIMESTAMP);
-    consumer.setConsumeTimestamp(new SimpleDateFormat("yyyyMMddHHmmss").format(new Date(second)));
-    consumer.subscribe(topic, "*");
-    consumer.registerMessageListener(inbox);
-    consumer.start();
-    Inbox.expect(after, inbox);
-  }
-
-  private static Cluster.Broker coldBroker(Bed bed) throws Exception {
-    Cluster.Broker broker = bed.cluster.addBroker(bed.name("cold"), Map.of("accessMessageInMemoryMaxRatio", "0"));
-    broker.start();
-    return broker;
   }
 
   static void resumes(Bed bed) throws Exception {

@@ -17,6 +17,13 @@ final class Suite {
     }
   }
 
+  final Map<String, Scenario> preparations = new LinkedHashMap<>();
+
+  /** Done before the first scenario when the named one is going to run. */
+  void prepare(String name, Scenario preparation) {
+    preparations.put(name, preparation);
+  }
+
   static Suite all() {
     Suite suite = new Suite();
     SendScenarios.register(suite);
@@ -28,6 +35,7 @@ final class Suite {
     Release.register(suite);
     RestartScenarios.register(suite);
     ClusterScenarios.register(suite);
+    RetentionScenarios.register(suite);
     return suite;
   }
 }

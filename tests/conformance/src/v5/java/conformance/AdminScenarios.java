@@ -1,7 +1,209 @@
 package conformance;
 
+import java.util.List;
+import java.util.Properties;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.remoting.protocol.admin.ConsumeStats;
+import org.apache.rocketmq.remoting.protocol.admin.TopicStatsTable;
+import org.apache.rocketmq.remoting.protocol.body.KVTable;
+import org.apache.rocketmq.remoting.protocol.subscription.SubscriptionGroupConfig;
+import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
+import org.apache.rocketmq.tools.command.broker.BrokerStatusSubCommand;
+import org.apache.rocketmq.tools.command.broker.GetBrokerConfigCommand;
+import org.apache.rocketmq.tools.command.broker.UpdateBrokerConfigSubCommand;
+import org.apache.rocketmq.tools.command.cluster.ClusterListSubCommand;
+import org.apache.rocketmq.tools.command.connection.ConsumerConnectionSubCommand;
+import org.apache.rocketmq.tools.command.connection.ProducerConnectionSubCommand;
+import org.apache.rocketmq.tools.command.consumer.ConsumerProgressSubCommand;
+import org.apache.rocketmq.tools.command.consumer.DeleteSubscriptionGroupCommand;
+import org.apache.rocketmq.tools.command.consumer.UpdateSubGroupSubCommand;
+import org.apache.rocketmq.tools.command.message.QueryMsgByIdSubCommand;
+import org.apache.rocketmq.tools.command.message.QueryMsgByKeySubCommand;
+import org.apache.rocketmq.tools.command.message.QueryMsgByUniqueKeySubCommand;
+import org.apache.rocketmq.tools.command.offset.ResetOffsetByTimeCommand;
+import org.apache.rocketmq.tools.command.topic.DeleteTopicSubCommand;
+import org.apache.rocketmq.tools.command.topic.TopicClusterSubCommand;
+import org.apache.rocketmq.tools.command.topic.TopicListSubCommand;
+import org.apache.rocketmq.tools.command.topic.TopicRouteSubCommand;
+import org.apache.rocketmq.tools.command.topic.TopicStatusSubCommand;
+import org.apache.rocketmq.tools.command.topic.UpdateTopicSubCommand;
+
+/** The admin tool against the same processes. */
 final class AdminScenarios {
   private AdminScenarios() {}
 
-  static void register(Suite suite) {}
+  static void register(Suite suite) {
+    suite.add("mqadmin_cluster_and_broker", AdminScenarios::clusterAndBroker);
+    suite.add("mqadmin_topic_and_group_reads", AdminScenarios::reads);
+    suite.add("mqadmin_topic_life", AdminScenarios::topicLife);
+    suite.add("mqadmin_group_life", AdminScenarios::groupLife);
+    suite.add("mqadmin_broker_config", AdminScenarios::brokerConfig);
+    suite.add("mqadmin_query_messages", AdminScenarios::queryMessages);
+    suite.add("mqadmin_reset_offset", AdminScenarios::resetOffset);
+  }
+
+  private static DefaultMQAdminExt admin(Bed bed) throws Exception {
+    DefaultMQAdminExt admin = new DefaultMQAdminExt(Bed.CALL_MS);
+    bed.configure(admin);
+    admin.start();
+    bed.closing(admin::shutdown);
+    return admin;
+  }
+
+  static void clusterAndBroker(Bed bed) throws Exception {
+    AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
+    tool.begin("clusterList", new ClusterListSubCommand());
+    tool.begin("brokerStatus", new BrokerStatusSubCommand(), "-b", bed.broker.addr());
+    tool.begin("getBrokerConfig", new GetBrokerConfigCommand(), "-b", bed.broker.addr());
+    KVTable runtime = admin(bed).fetchBrokerRuntimeStats(bed.broker.addr());
+    for (String key : List.of("brokerVersionDesc", "msgPutTotalTodayNow", "msgGetTotalTodayNow", "putTps",
+        "getTransferredTps", "bootTimestamp", "runtime", "commitLogMinOffset", "commitLogMaxOffset", "dispatchBehindBytes",
+        "commitLogDiskRatio", "consumeQueueDiskRatio", "sendThreadPoolQueueSize", "pullThreadPoolQueueSize",
+        "earliestMessageTimeStamp", "putMessageDistributeTime", "startAcceptSendRequestTimeStamp")) {
+      Check.that(runtime.getTable().containsKey(key), "runtime information has %s: %s", key, runtime.getTable().keySet());
+    }
+    Check.that(Long.parseLong(runtime.getTable().get("commitLogMaxOffset")) > 0, "commitLogMaxOffset");
+    AdminTool.line(tool.output("clusterList"), Cluster.CLUSTER_NAME, bed.broker.name, "0", bed.broker.addr(),
+        runtime.getTable().get("brokerVersionDesc"));
+    AdminTool.line(tool.output("brokerStatus"), "commitLogMaxOffset", ": ");
+    AdminTool.line(tool.output("brokerStatus"), "bootTimestamp", ": ");
+    AdminTool.line(tool.output("getBrokerConfig"), "listenPort", "=", String.valueOf(bed.broker.port));
+    AdminTool.line(tool.output("getBrokerConfig"), "brokerName", "=", bed.broker.name);
+    AdminTool.line(tool.output("getBrokerConfig"), "storePathRootDir", "=", bed.broker.store.toString());
+    AdminTool.line(tool.output("getBrokerConfig"), "mappedFileSizeCommitLog", "=", String.valueOf(32 << 20));
+  }
+
+  static void reads(Bed bed) throws Exception {
+    String topic = bed.topic(4);
+    String group = bed.name("G");
+    DefaultMQProducer producer = bed.producer();
+    Inbox inbox = new Inbox();
+    DefaultMQPushConsumer consumer = PushScenarios.start(bed, group, topic, "a || b", inbox);
+    List<Message> sent = Mail.make(topic, "a", 20);
+    PushScenarios.send(producer, sent);
+    Inbox.expect(sent, inbox);
+    DefaultMQAdminExt admin = admin(bed);
+    MessageQueue first = new MessageQueue(topic, bed.broker.name, 0);
+    Check.settles(15_000, () -> {
+      ConsumeStats stats = admin.examineConsumeStats(group, topic);
+      Check.equal(4, stats.getOffsetTable().size(), "queues in the consume statistics");
+      Check.equal(0L, stats.computeTotalDiff(), "messages behind");
+      Check.equal(5L, stats.getOffsetTable().get(first).getConsumerOffset(), "offset of the group");
+      Check.equal(5L, stats.getOffsetTable().get(first).getBrokerOffset(), "offset of the broker");
+      Check.that(stats.getOffsetTable().get(first).getLastTimestamp() > 0, "time of the last message consumed");
+    });
+    TopicStatsTable table = admin.examineTopicStats(topic);
+    Check.equal(4, table.getOffsetTable().size(), "queues in the topic statistics");
+    Check.equal(0L, table.getOffsetTable().get(first).getMinOffset(), "min offset");
+    Check.equal(5L, table.getOffsetTable().get(first).getMaxOffset(), "max offset");
+    Check.that(table.getOffsetTable().get(first).getLastUpdateTimestamp() > 0, "time of the last message stored");
+
+    AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
+    tool.begin("topicList", new TopicListSubCommand());
+    tool.begin("topicList -c", new TopicListSubCommand(), "-c");
+    tool.begin("topicRoute", new TopicRouteSubCommand(), "-t", topic);
+    tool.begin("topicStatus", new TopicStatusSubCommand(), "-t", topic);
+    tool.begin("topicClusterList", new TopicClusterSubCommand(), "-t", topic);
+    tool.begin("consumerProgress", new ConsumerProgressSubCommand(), "-g", group);
+    tool.begin("consumerConnection", new ConsumerConnectionSubCommand(), "-g", group);
+    tool.begin("producerConnection", new ProducerConnectionSubCommand(), "-g", producer.getProducerGroup(), "-t", topic);
+    AdminTool.line(tool.output("topicList"), topic);
+    AdminTool.line(tool.output("topicList -c"), Cluster.CLUSTER_NAME, topic, group);
+    AdminTool.line(tool.output("topicRoute"), bed.broker.addr());
+    AdminTool.line(tool.output("topicStatus"), bed.broker.name, "3", "0", "5", "20");
+    AdminTool.line(tool.output("topicClusterList"), Cluster.CLUSTER_NAME);
+    AdminTool.line(tool.output("consumerProgress"), topic, bed.broker.name, "2", "5", "5");
+    AdminTool.line(tool.output("consumerProgress"), "Consume Diff Total: 0");
+    AdminTool.line(tool.output("consumerConnection"), consumer.buildMQClientId(), "127.0.0.1", "JAVA");
+    AdminTool.line(tool.output("consumerConnection"), topic, "a || b");
+    AdminTool.line(tool.output("consumerConnection"), "MessageModel: CLUSTERING");
+    AdminTool.line(tool.output("producerConnection"), producer.buildMQClientId(), "127.0.0.1", "JAVA");
+  }
+
+  static void topicLife(Bed bed) throws Exception {
+    String topic = bed.name("T");
+    AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
+    DefaultMQAdminExt admin = admin(bed);
+    AdminTool.line(tool.run(new UpdateTopicSubCommand(), "-b", bed.broker.addr(), "-t", topic, "-r", "6", "-w", "5"), "success");
+    Check.settles(10_000, () -> {
+      var queues = admin.examineTopicRouteInfo(topic).getQueueDatas().get(0);
+      Check.equal("6/5/6", queues.getReadQueueNums() + "/" + queues.getWriteQueueNums() + "/" + queues.getPerm(), "queues and permission");
+    });
+    Check.equal(6, admin.examineTopicConfig(bed.broker.addr(), topic).getReadQueueNums(), "read queues in the broker");
+    AdminTool.line(tool.run(new UpdateTopicSubCommand(), "-c", Cluster.CLUSTER_NAME, "-t", topic, "-r", "8", "-w", "8", "-p", "4"), "success");
+    Check.settles(10_000, () -> {
+      var queues = admin.examineTopicRouteInfo(topic).getQueueDatas().get(0);
+      Check.equal("8/8/4", queues.getReadQueueNums() + "/" + queues.getWriteQueueNums() + "/" + queues.getPerm(), "after the update");
+    });
+    AdminTool.line(tool.run(new DeleteTopicSubCommand(), "-c", Cluster.CLUSTER_NAME, "-t", topic), "success");
+    Check.settles(10_000, () -> Check.that(!admin.fetchAllTopicList().getTopicList().contains(topic), "topic is gone"));
+    Check.fails(Exception.class, "route of a deleted topic", () -> admin.examineTopicRouteInfo(topic));
+  }
+
+  static void groupLife(Bed bed) throws Exception {
+    String group = bed.name("G");
+    AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
+    DefaultMQAdminExt admin = admin(bed);
+    AdminTool.line(tool.run(new UpdateSubGroupSubCommand(), "-b", bed.broker.addr(), "-g", group, "-s", "true", "-r", "7", "-q", "2",
+        "-d", "false"), "success");
+    SubscriptionGroupConfig config = admin.examineSubscriptionGroupConfig(bed.broker.addr(), group);
+    Check.equal(7, config.getRetryMaxTimes(), "retryMaxTimes");
+    Check.equal(2, config.getRetryQueueNums(), "retryQueueNums");
+    Check.equal(false, config.isConsumeBroadcastEnable(), "consumeBroadcastEnable");
+    Check.equal(true, config.isConsumeEnable(), "consumeEnable");
+    AdminTool.line(tool.run(new DeleteSubscriptionGroupCommand(), "-b", bed.broker.addr(), "-g", group), "success");
+    // Asking for it makes it again with default values, as a consumer would.
+    Check.equal(16, admin.examineSubscriptionGroupConfig(bed.broker.addr(), group).getRetryMaxTimes(), "retryMaxTimes of a new group");
+  }
+
+  static void brokerConfig(Bed bed) throws Exception {
+    AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
+    DefaultMQAdminExt admin = admin(bed);
+    Properties before = admin.getBrokerConfig(bed.broker.addr());
+    String old = before.getProperty("shortPollingTimeMills");
+    Check.that(old != null, "shortPollingTimeMills is in the configuration");
+    AdminTool.line(tool.run(new UpdateBrokerConfigSubCommand(), "-b", bed.broker.addr(), "-k", "shortPollingTimeMills", "-v", "777"), "success");
+    Check.equal("777", admin.getBrokerConfig(bed.broker.addr()).getProperty("shortPollingTimeMills"), "value after the update");
+    Properties back = new Properties();
+    back.setProperty("shortPollingTimeMills", old);
+    admin.updateBrokerConfig(bed.broker.addr(), back);
+    Check.equal(old, admin.getBrokerConfig(bed.broker.addr()).getProperty("shortPollingTimeMills"), "value put back");
+  }
+
+  static void queryMessages(Bed bed) throws Exception {
+    String topic = bed.topic(1);
+    Message message = Mail.make(topic, "tagged");
+    SendResult result = bed.producer().send(message);
+    AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
+    DefaultMQAdminExt admin = admin(bed);
+    Check.settles(15_000, () -> Mail.verify(admin.viewMessage(topic, result.getMsgId())));
+    tool.begin("queryMsgById", new QueryMsgByIdSubCommand(), "-i", result.getOffsetMsgId(), "-t", topic);
+    tool.begin("queryMsgByKey", new QueryMsgByKeySubCommand(), "-t", topic, "-k", message.getKeys());
+    tool.begin("queryMsgByUniqueKey", new QueryMsgByUniqueKeySubCommand(), "-t", topic, "-i", result.getMsgId());
+    AdminTool.line(tool.output("queryMsgById"), "Tags:", "tagged");
+    AdminTool.line(tool.output("queryMsgById"), "Keys:", message.getKeys());
+    AdminTool.line(tool.output("queryMsgById"), "CommitLog Offset:", String.valueOf(admin.viewMessage(topic, result.getMsgId()).getCommitLogOffset()));
+    AdminTool.line(tool.output("queryMsgByKey"), result.getMsgId(), "0", "0");
+    AdminTool.line(tool.output("queryMsgByUniqueKey"), "Topic:", topic);
+    AdminTool.line(tool.output("queryMsgByUniqueKey"), "Queue Offset:", "0");
+  }
+
+  /** The consumer is told while it runs, and reads the same messages again. */
+  static void resetOffset(Bed bed) throws Exception {
+    String topic = bed.topic(2);
+    String group = bed.name("G");
+    Inbox inbox = new Inbox();
+    PushScenarios.start(bed, group, topic, "*", inbox);
+    List<Message> sent = Mail.make(topic, "x", 10);
+    PushScenarios.send(bed.producer(), sent);
+    Inbox.expect(sent, inbox);
+    AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
+    tool.run(new ResetOffsetByTimeCommand(), "-g", group, "-t", topic, "-s", "0");
+    Check.eventually(30_000, "all messages come a second time", () -> inbox.size() == 20);
+    inbox.all().forEach(Mail::verify);
+  }
 }
