@@ -68,37 +68,25 @@ constexpr std::array options = {
     flag("timerWheelEnable", "true", restart,
          "Keep the topic of timed messages; the timer itself is not in this build."),
     i32("reviveQueueNum", "8", 1, 65536, restart, "Queues of the pop revive topic; pop itself is not in this build."),
-    flag("rejectTransactionMessage", "false", live, "Refuse transactional messages with code 16."),
-    flag("validateSystemTopicWhenUpdateTopic", "true", live, "Refuse to change a topic that belongs to the system."),
-    flag("enableMixedMessageType", "false", live, "Allow the message type MIXED for topics."),
-    flag("litePullMessageEnable", "true", live, "Answer lite pulls; otherwise they are refused."),
     text_key("configBlackList", "configBlackList;brokerConfigPath", restart,
              "Keys that no remote update may touch, separated by semicolons."),
 
     // Registration with nameservers.
     i32("registerNameServerPeriod", "30000", 1000, any, live,
         "Milliseconds between registrations; values outside 10000 to 60000 count as the nearest of these."),
-    i32("registerBrokerTimeoutMills", "24000", 1, any, live,
+    i32("registerBrokerTimeoutMills", "24000", 1, any, restart,
         "Milliseconds to wait for a nameserver's answer to a registration."),
-    flag("forceRegister", "true", live, "Register each time, also when nothing changed since the last time."),
-    flag("compressedRegister", "false", live, "Deflate the body of a registration."),
     flag("enableSingleTopicRegister", "false", live, "Tell nameservers a new topic alone instead of the whole table."),
-    flag("enableSplitRegistration", "false", live, "Cut registrations into parts of splitRegistrationSize topics."),
-    i32("splitRegistrationSize", "800", 1, any, live, "Topics in one part of such a registration."),
-    flag("enableSplitMetadata", "true", live,
-         "Answer requests for all topics or groups page by page when the asker can."),
-    i32("splitMetadataSize", "2000", 1, any, live, "Topics or groups in one such page."),
 
     // Consumers.
     flag("longPollingEnable", "true", live,
          "Hold a pull that finds nothing until a message comes or its time is over."),
     i64("shortPollingTimeMills", "1000", 1, any, live, "Milliseconds to hold it when longPollingEnable is false."),
-    flag("notifyConsumerIdsChangedEnable", "true", live, "Tell a group's clients when one of them joins or leaves."),
     i32("flushConsumerOffsetInterval", "5000", 10, any, live,
         "Milliseconds between writes of config/consumerOffset.json."),
     flag("useServerSideResetOffset", "true", live,
          "Keep a requested reset of offsets here until the consumer has taken it."),
-    i64("channelExpiredTimeout", "120000", 1000, any, restart,
+    i64("channelExpiredTimeout", "120000", 1000, any, live,
         "Milliseconds without a heartbeat after which a client is forgotten."),
     i32("maxTransferBytesOnMessageInMemory", "262144", 1, any, live,
         "Most bytes in one pull answer, for messages in memory."),
@@ -110,7 +98,7 @@ constexpr std::array options = {
         "Most messages in one pull answer, for messages older than that."),
     i32("accessMessageInMemoryMaxRatio", "40", 1, 100, restart,
         "Percent of the machine's memory that counts as in memory."),
-    i32("defaultQueryMaxNum", "32", 1, 10000, live, "Most messages in the answer to a query by key."),
+    i32("defaultQueryMaxNum", "32", 1, 10000, restart, "Most messages in the answer to a query by key."),
 
     // Messages and files.
     text_key("storePathRootDir", "", restart, "Directory of all data; empty: store in the home directory."),
@@ -120,7 +108,6 @@ constexpr std::array options = {
         "Bytes of one consume queue file, rounded up to whole units of 20."),
     i32("maxMessageSize", "4194304", 1, any, restart,
         "Most bytes of a message's body; frames above 16 MiB are refused anyway."),
-    i32("maxMsgsNumBatch", "64", 1, any, live, "Most index entries read for one query by key."),
     choice_key("flushDiskType", "ASYNC_FLUSH", "ASYNC_FLUSH|SYNC_FLUSH",
                "SYNC_FLUSH answers a send when its bytes are on disk, ASYNC_FLUSH before."),
     i32("syncFlushTimeout", "5000", 1, any, restart,
@@ -136,19 +123,10 @@ constexpr std::array options = {
     flag("messageIndexEnable", "true", restart, "Keep the index that finds messages by key."),
     i32("maxHashSlotNum", "5000000", 1, any, restart, "Hash slots of one index file."),
     i32("maxIndexNum", "20000000", 2, any, restart, "Entries of one index file."),
-    text_key("deleteWhen", "04", restart, "Hours of the day, separated by semicolons, when old files are deleted."),
-    i32("fileReservedTime", "72", 1, any, live, "Hours after its last write that a commit log file is kept."),
-    i32("diskMaxUsedSpaceRatio", "75", 10, 95, live,
-        "Percent of the disk above which old files are deleted at any hour."),
-    i32("diskSpaceCleanForciblyRatio", "85", 30, 95, restart,
-        "Percent of the disk above which files go before their time."),
-    i32("diskSpaceWarningLevelRatio", "90", 35, 99, restart, "Percent of the disk above which sends are refused."),
 
     // Connections.
     i32("serverChannelMaxIdleTimeSeconds", "120", 1, 86400, restart,
         "Seconds of silence after which a connection is closed."),
-    i32("serverSelectorThreads", "3", 1, 256, restart, "Reactor threads, only when set and merlinReactors is 0."),
-    i32("serverSocketBacklog", "1024", 1, 65535, restart, "Connections that may wait to be accepted."),
 
     // MerlinMQ's own.
     i32("merlinReactors", "0", 0, 256, restart, "Threads that serve connections; 0: one per core, at most 16."),
@@ -159,8 +137,6 @@ constexpr std::array options = {
     i64("merlinUnsentBytesMax", "67108864", 65536, any, restart,
         "Bytes of unsent answers above which a connection is closed as too slow."),
     i32("merlinHeldPullsMax", "100000", 1, 10'000'000, restart, "Most pulls that wait for messages at a time."),
-    text_key("merlinLogFile", "", restart, "File to log to; empty: standard output."),
-    choice_key("merlinLogLevel", "info", "debug|info|warn|error", "The least important lines to log."),
 };
 
 }  // namespace

@@ -98,7 +98,8 @@ class TopicTable {
   Status open(const Setup& setup);
   // autoCreateTopicEnable and defaultTopicQueueNums, changed at run time: TBW102 appears, or loses the right to be
   // inherited from, or offers another number of queues.
-  void set_auto_create(bool enable, int32_t default_topic_queue_nums);
+  // 0: the number stays.
+  void set_auto_create(bool enable, int32_t default_topic_queue_nums = 0);
 
   TopicPtr find(std::string_view name) const;
   bool contains(std::string_view name) const { return find(name) != nullptr; }

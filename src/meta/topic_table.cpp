@@ -193,12 +193,12 @@ void TopicTable::set_auto_create(bool enable, int32_t default_topic_queue_nums) 
   {
     const std::lock_guard change(change_mutex_);
     auto_create_ = enable;
-    default_queue_nums_ = default_topic_queue_nums;
+    if (default_topic_queue_nums > 0) default_queue_nums_ = default_topic_queue_nums;
     const TopicPtr old = find(auto_create_topic);
     if (!enable && old == nullptr) return;
-    TopicConfig config = old != nullptr ? *old : make_topic(auto_create_topic, default_topic_queue_nums);
+    TopicConfig config = old != nullptr ? *old : make_topic(auto_create_topic, default_queue_nums_);
     config.perm = enable ? perm_inherit | perm_read | perm_write : perm_read | perm_write;
-    config.read_queue_nums = config.write_queue_nums = default_topic_queue_nums;
+    if (default_topic_queue_nums > 0) config.read_queue_nums = config.write_queue_nums = default_topic_queue_nums;
     if (old != nullptr && config == *old) return;
     changed = publish(std::move(config));
   }

@@ -1,7 +1,9 @@
 #include "config/broker_options.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <map>
+#include <regex>
 #include <set>
 
 #include <gmock/gmock.h>
@@ -83,6 +85,34 @@ TEST(BrokerOptions, WhatAFileSaysIsNotComputed) {
   EXPECT_EQ(settings.int32("haListenPort"), 10912);
   EXPECT_EQ(settings.text("brokerIP1"), "10.9.8.7");
   EXPECT_EQ(settings.text("namesrvAddr"), "ns:9876");
+}
+
+// The keys that the broker's sources ask a Settings for.
+std::set<std::string> keys_read() {
+  static const std::regex call(R"rx((?:\.|->)(?:text|boolean|int32|int64|live_int|on_change)\(\s*"([A-Za-z0-9]+)")rx");
+  std::set<std::string> out;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(MERLIN_SOURCES)) {
+    const std::string path = entry.path().string();
+    const bool is_source = path.ends_with(".cpp") || path.ends_with(".h");
+    const bool is_broker = path.find("/namesrv/") == std::string::npos && path.find("/meta/") == std::string::npos &&
+                           path.find("namesrv_main") == std::string::npos;
+    if (!is_source || !is_broker) continue;
+    const std::string text = read(path);
+    for (std::sregex_iterator it(text.begin(), text.end(), call), end; it != end; ++it) out.insert((*it)[1]);
+  }
+  return out;
+}
+
+// A key in the table that nobody reads promises what does not happen; one that is read without a row stops the broker.
+TEST(BrokerOptions, TheTableHoldsWhatIsRead) {
+  const std::set<std::string> read_keys = keys_read();
+  std::set<std::string> table;
+  for (const Option& option : broker_options()) table.insert(std::string(option.key));
+  for (const std::string& key : read_keys) EXPECT_TRUE(table.contains(key)) << key << " is read, but has no row";
+  for (const std::string& key : table) {
+    if (key == "brokerRole") continue;  // only checked: SLAVE is refused
+    EXPECT_TRUE(read_keys.contains(key)) << key << " is in the table, but nobody reads it";
+  }
 }
 
 // conf/broker.conf comes from the table; MERLIN_UPDATE_CONF=1 writes it anew.
