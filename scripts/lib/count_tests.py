@@ -2,7 +2,7 @@
 """Counts tests for the closing line of scripts/dev test; prints "passed failed skipped".
 
   count_tests.py ctest RESULTS.xml      a ctest JUnit file; GoogleTest binaries are counted by their cases
-  count_tests.py log LOG EXIT_STATUS    a log whose last "N passed, N failed[, N skipped]" line is the result
+  count_tests.py log LOG EXIT_STATUS    a log with one "N passed, N failed[, N skipped]" line per part
 """
 
 import re
@@ -43,7 +43,7 @@ def main():
         with open(sys.argv[2], encoding="utf-8", errors="replace") as log:
             closing = CLOSING.findall(log.read())
         ok = sys.argv[3] == "0"
-        totals = [int(n or 0) for n in closing[-1]] if closing else [0, 0 if ok else 1, 0]
+        totals = [sum(int(n or 0) for n in column) for column in zip(*closing)] or [0, 1, 0]
         if not ok:
             totals[1] = max(totals[1], 1)
     print(*totals)

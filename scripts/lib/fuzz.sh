@@ -15,21 +15,23 @@ verb_fuzz() {
   build_preset fuzz
   local target name failed=0 passed=0
   local -a chosen=("$@") found=()
-  for target in build/fuzz/bin/*_fuzz; do
-    [ -x "$target" ] && found+=("$(basename "$target")")
+  for target in build/fuzz/bin/fuzz_*; do
+    name=$(basename "$target")
+    case $name in fuzz_corpus_*) continue ;; esac
+    [ -x "$target" ] && found+=("${name#fuzz_}")
   done
-  [ ${#found[@]} -eq 0 ] && fail "no fuzz target was built (build/fuzz/bin/*_fuzz)"
+  [ ${#found[@]} -eq 0 ] && fail "no fuzz target was built (build/fuzz/bin/fuzz_*)"
   [ ${#chosen[@]} -eq 0 ] && chosen=("${found[@]}")
   mkdir -p build/fuzz/crashes
   for name in "${chosen[@]}"; do
-    [ -x "build/fuzz/bin/$name" ] || fail "no fuzz target '$name'; there are: ${found[*]}"
+    [ -x "build/fuzz/bin/fuzz_$name" ] || fail "no fuzz target '$name'; there are: ${found[*]}"
     step "$name for $seconds s"
     started=$SECONDS
     mkdir -p "build/fuzz/corpus/$name"
     local -a seeds=()
     [ -d "tests/fuzz/corpus/$name" ] && seeds=("tests/fuzz/corpus/$name")
     # New inputs go to the build folder; the committed corpus is only read.
-    if "build/fuzz/bin/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    if "build/fuzz/bin/fuzz_$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
       -artifact_prefix="build/fuzz/crashes/$name-" "build/fuzz/corpus/$name" ${seeds[@]+"${seeds[@]}"} >"build/fuzz/$name.log" 2>&1; then
       passed=$((passed + 1))
       grep -E 'stat::number_of_executed_units|stat::new_units_added' "build/fuzz/$name.log" || true

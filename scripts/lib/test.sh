@@ -31,7 +31,7 @@ verb_test() {
     step "conformance: the real Java clients, and Apache's broker as the model"
     step_started=$SECONDS
     local log=$root/build/conformance.log conformance_status=0
-    MERLIN_BIN=$root/build/release/bin tests/conformance/run >"$log" 2>&1 </dev/null || conformance_status=$?
+    tests/conformance/run >"$log" 2>&1 </dev/null || conformance_status=$?
     if [ $conformance_status -ne 0 ]; then
       status=1
       tail -n 200 "$log"
