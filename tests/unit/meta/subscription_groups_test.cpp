@@ -42,7 +42,8 @@ TEST_F(GroupsTest, ReadsApachesFileAndWritesTheSameBack) {
       R"("consumeMessageOrderly":false,"consumeTimeoutMinute":15,"groupName":"G1","groupRetryPolicy":)"
       R"({"exponentialRetryPolicy":{"initial":1000,"max":60000,"multiplier":3},"type":"EXPONENTIAL"},"groupSysFlag":0,)"
       R"("notifyConsumerIdsChangedEnable":true,"retryMaxTimes":3,"retryQueueNums":1,"subscriptionDataSet":)"
-      R"([{"expression":"a||b","expressionType":"TAG","topic":"Orders","version":7}],"whichBrokerWhenConsumeSlowly":1})");
+      R"([{"expression":"a||b","expressionType":"TAG","topic":"Orders","version":7}],)"
+      R"("whichBrokerWhenConsumeSlowly":1})");
 }
 
 TEST_F(GroupsTest, RetryDelaysAsApache) {
