@@ -7,20 +7,20 @@
 
 namespace {
 
-constexpr std::string_view important_keys[] = {
-    "namesrvAddr",      "brokerIP1",      "brokerName",    "brokerClusterName", "brokerId",         "listenPort",
-    "storePathRootDir", "flushDiskType",  "brokerRole",    "fileReservedTime",  "brokerPermission", "autoCreateTopicEnable",
-    "defaultTopicQueueNums"};
+constexpr std::string_view important_keys[] = {"namesrvAddr",          "brokerIP1",        "brokerName",
+                                               "brokerClusterName",    "brokerId",         "listenPort",
+                                               "storePathRootDir",     "flushDiskType",    "brokerRole",
+                                               "fileReservedTime",     "brokerPermission", "autoCreateTopicEnable",
+                                               "defaultTopicQueueNums"};
 
 }  // namespace
 
 int main(int argc, char* argv[]) {
   using namespace merlin;
   config::Settings settings(config::broker_options(), config::broker_unused_keys());
-  app::Program program({.name = "merlin-broker", .purpose = "A RocketMQ broker.", .important_keys = important_keys}, settings);
-  const auto defaults = [&](const app::Flags&) {
-    config::set_computed_defaults(settings);
-  };
+  app::Program program({.name = "merlin-broker", .purpose = "A RocketMQ broker.", .important_keys = important_keys},
+                       settings);
+  const auto defaults = [&](const app::Flags&) { config::set_computed_defaults(settings); };
   if (const auto exit_code = program.configure(argc, argv, defaults)) return *exit_code;
 
   const SystemClock clock;

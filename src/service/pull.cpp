@@ -87,6 +87,18 @@ Refusal Pull::find_subscription(const PullRequest& request, const meta::Subscrip
 }
 
 void Pull::read(const PullRequest& request, const PullPlan& plan, store::GetResult& out) const {
+  if (limits_.server_side_reset.load(std::memory_order_relaxed) != 0 &&
+      offsets_.has_reset(request.group, request.topic, request.queue_id)) {
+    if (const auto reset = offsets_.take_reset(request.group, request.topic, request.queue_id)) {
+      out.bytes.clear();
+      out.status = store::GetStatus::offset_reset;
+      out.message_count = 0;
+      out.next_begin_offset = *reset;
+      out.min_offset = store_.min_offset(plan.queue);
+      out.max_offset = store_.max_offset(plan.queue);
+      return;
+    }
+  }
   store::GetLimits limits;
   limits.count_max = request.messages_max;
   limits.bytes_in_memory_max = static_cast<int32_t>(limits_.bytes_in_memory_max.load(std::memory_order_relaxed));

@@ -57,6 +57,7 @@ struct PullLimits {
   const std::atomic<int64_t>& bytes_on_disk_max;
   const std::atomic<int64_t>& count_on_disk_max;
   const std::atomic<int64_t>& broker_permission;
+  const std::atomic<int64_t>& server_side_reset;
 };
 
 class Pull {
@@ -65,6 +66,7 @@ class Pull {
        meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, Clients& clients, BrokerStats& stats);
 
   Refusal plan(const PullRequest& request, PullPlan& out) const;
+  // A pending server-side reset of the queue is taken and answered instead of messages.
   void read(const PullRequest& request, const PullPlan& plan, store::GetResult& out) const;
   // Apache's rule: the offset carried along is committed at the first look, not when a held pull is read again.
   void commit_carried_offset(const PullRequest& request) const;

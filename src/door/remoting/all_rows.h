@@ -1,5 +1,5 @@
-// The broker's whole table of request codes, joined at compile time from the families, and the codes that are answered "not
-// supported" on purpose. A new family is added here and in app/broker.cpp.
+// The broker's whole table of request codes, joined at compile time from the families, and the codes that are answered
+// "not supported" on purpose. A new family is added here and in app/broker.cpp.
 #pragma once
 
 #include <array>
@@ -62,7 +62,6 @@ inline constexpr NotSupported not_supported_codes[] = {
     {53, "ACL of 4.4 to 5.2, which 5.3 dropped"},
     {60, "timers"},
     {61, "timers"},
-    {222, "offset reset"},
     {223, "offset reset"},
     {303, "consume time span"},
     {306, "retention"},

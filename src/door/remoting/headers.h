@@ -201,6 +201,19 @@ struct ConsumeStatsHeader {
                                                  optional("topic", &H::topic), optional("topicList", &H::topic_list));
 };
 
+// INVOKE_BROKER_TO_RESET_OFFSET.
+struct ResetOffsetHeader {
+  std::string_view topic;
+  std::string_view group;
+  int32_t queue_id = -1;          // negative: all queues
+  std::optional<int64_t> offset;  // -1: by timestamp
+  int64_t timestamp = 0;          // -1: to the end
+  using H = ResetOffsetHeader;
+  static constexpr auto fields =
+      std::make_tuple(required("topic", &H::topic), required("group", &H::group), optional("queueId", &H::queue_id),
+                      optional("offset", &H::offset), required("timestamp", &H::timestamp));
+};
+
 struct StatsDataHeader {
   std::string_view stats_name;
   std::string_view stats_key;

@@ -1,5 +1,5 @@
 // Offsets and order: QUERY/UPDATE_CONSUMER_OFFSET, GET_MAX/MIN_OFFSET, SEARCH_OFFSET_BY_TIMESTAMP,
-// GET_EARLIEST_MSG_STORETIME, LOCK/UNLOCK_BATCH_MQ.
+// GET_EARLIEST_MSG_STORETIME, LOCK/UNLOCK_BATCH_MQ, INVOKE_BROKER_TO_RESET_OFFSET.
 //
 // Threads: reactors; memory only (a search by time may read old queue files, so it runs on a worker).
 #pragma once
@@ -17,8 +17,8 @@ namespace merlin::door {
 
 class OffsetsDoor {
  public:
-  OffsetsDoor(store::MessageStore& store, meta::TopicTable& topics, meta::SubscriptionGroups& groups,
-              meta::ConsumerOffsets& offsets, service::QueueLocks& locks,
+  OffsetsDoor(std::string broker_name, store::MessageStore& store, meta::TopicTable& topics,
+              meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, service::QueueLocks& locks,
               const std::atomic<int64_t>& server_side_reset);
 
  private:
@@ -30,7 +30,10 @@ class OffsetsDoor {
   void earliest_time(rpc::Request& request);
   void lock(rpc::Request& request);
   void unlock(rpc::Request& request);
+  void reset(rpc::Request& request);
+  int64_t offset_by_time(std::string_view topic, int32_t queue_id, int64_t timestamp_ms) const;
 
+  const std::string broker_name_;
   store::MessageStore& store_;
   meta::TopicTable& topics_;
   meta::SubscriptionGroups& groups_;
@@ -48,6 +51,7 @@ class OffsetsDoor {
       {wire::request_code::get_earliest_msg_storetime, rpc::Lane::worker, rpc::Ports::all, &OffsetsDoor::earliest_time},
       {wire::request_code::lock_batch_mq, rpc::Lane::reactor, rpc::Ports::all, &OffsetsDoor::lock},
       {wire::request_code::unlock_batch_mq, rpc::Lane::reactor, rpc::Ports::all, &OffsetsDoor::unlock},
+      {wire::request_code::invoke_broker_to_reset_offset, rpc::Lane::worker, rpc::Ports::all, &OffsetsDoor::reset},
   };
 };
 
