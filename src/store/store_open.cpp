@@ -141,9 +141,9 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
 // beginning.
 Result<ScanEnd> MessageStore::Impl::rebuild(const ScanStart& start) {
   bool hole = false;
-  bool fill_holes = false;
+  bool from_begin = start.offset == log.begin();
   const auto visit = [&](const message::RecordView& record) -> Status {
-    auto fed = dispatcher.feed(record, fill_holes);
+    auto fed = dispatcher.feed(record, from_begin);
     if (!fed) return fed.error();
     if (*fed) return {};
     hole = true;
@@ -156,7 +156,7 @@ Result<ScanEnd> MessageStore::Impl::rebuild(const ScanStart& start) {
   for (ConsumeQueue* queue : queues.all()) {
     if (Status s = queue->reset(); !s) return s.error();
   }
-  fill_holes = true;
+  from_begin = true;
   return scan_log(log.segments(), log.begin(), crc, visit);
 }
 

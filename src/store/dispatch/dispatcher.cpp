@@ -128,7 +128,7 @@ void Dispatcher::tell() {
   batch_size_ = 0;
 }
 
-Result<bool> Dispatcher::feed(const message::RecordView& record, bool fill_holes) {
+Result<bool> Dispatcher::feed(const message::RecordView& record, bool from_log_begin) {
   if (!enters_queue(record.sys_flag)) return true;
   ConsumeQueue* queue = queues_.get(record.topic, record.queue_id);
   const QueueUnit unit{record.physical_offset, record.total_size, tags_.of_record(record)};
@@ -136,10 +136,12 @@ Result<bool> Dispatcher::feed(const message::RecordView& record, bool fill_holes
     // The topic was deleted and made again: what came before is no part of it.
     if (Status s = queue->reset(); !s) return s.error();
   }
+  // An empty queue may start anywhere only when nothing older is left in the log.
+  if (!from_log_begin && record.queue_offset > 0 && queue->max_offset() == 0) return false;
   auto put = queue->put(record.queue_offset, unit);
   if (!put) return put.error();
   if (*put != ConsumeQueue::Put::hole) return true;
-  if (!fill_holes) return false;
+  if (!from_log_begin) return false;
   log_error("store", "queue {}-{}: offset {} follows {}; the units between are left blank", queue->topic(), queue->id(),
             record.queue_offset, queue->max_offset());
   if (Status s = queue->fill_hole(record.queue_offset); !s) return s.error();

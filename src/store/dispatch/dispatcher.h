@@ -45,8 +45,9 @@ class Dispatcher final : public LaneHooks {
   std::unique_lock<std::mutex> exclusive() { return std::unique_lock(work_); }
 
   // --- while opening: nobody appends, nobody is told
-  // False: units are missing in front of this record's.
-  Result<bool> feed(const message::RecordView& record, bool fill_holes);
+  // False: units are missing in front of this record's. from_log_begin: then there are no records for them either, and
+  // they are left blank.
+  Result<bool> feed(const message::RecordView& record, bool from_log_begin);
   void set_position(int64_t position, int64_t timestamp_ms, int64_t last_record_offset);
 
  private:

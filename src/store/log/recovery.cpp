@@ -29,6 +29,7 @@ ScanStart find_scan_start(const SegmentList& segments, const std::optional<Progr
     log_warn("store", "merlin.progress does not fit this log: another broker wrote here, or files are missing");
     if (queue_count < progress->queue_count) return {segments.first_start(), false};
   }
+  if (queue_count == 0) return {segments.first_start(), false};
   const int64_t queues_end_offset = clean ? queues_end() : 0;
   const auto all = segments.all();
   for (size_t i = all.size(); i-- > 0;) {

@@ -13,6 +13,8 @@ Result<std::shared_ptr<Segment>> Segment::open(FileSystem& files, const std::str
   if (!size) return size.error();
   if (*size != size_bytes) {
     if (Status s = (*file)->truncate(size_bytes); !s) return s.error();
+    // The size must be on disk before a later segment exists: only the last file may be short after a power cut.
+    if (Status s = (*file)->sync_data(); !s) return s.error();
   }
   auto map = (*file)->map_read(static_cast<size_t>(size_bytes));
   if (!map) return map.error();
@@ -21,7 +23,8 @@ Result<std::shared_ptr<Segment>> Segment::open(FileSystem& files, const std::str
 
 Status Segment::zero_from(int64_t offset) {
   if (Status s = file_->truncate(offset - start_); !s) return s;
-  return file_->truncate(size_);
+  if (Status s = file_->truncate(size_); !s) return s;
+  return file_->sync_data();
 }
 
 }  // namespace merlin::store

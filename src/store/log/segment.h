@@ -33,7 +33,7 @@ class Segment {
   // REQUIRES: [offset, offset + bytes) lies in this segment.
   Status write(ByteView bytes, int64_t offset) { return file_->pwrite(bytes, offset - start_); }
   Status sync() { return file_->sync_data(); }
-  // Makes everything from `offset` on read as zero, by cutting the file there and extending it again.
+  // Makes everything from `offset` on read as zero, also after a power cut: cuts the file there, extends it, syncs it.
   Status zero_from(int64_t offset);
 
  private:

@@ -27,7 +27,7 @@ Status QueueFiles::load() {
   for (size_t i = 0; i < names->size(); ++i) {
     const std::string full = dir_ + "/" + (*names)[i];
     const auto bytes = parse_offset_file_name((*names)[i]);
-    if (!bytes || *bytes % file_bytes_ != 0) {
+    if (!bytes) {
       log_warn("store", "{} is not a consume queue file: ignored", full);
       continue;
     }
@@ -36,7 +36,8 @@ Status QueueFiles::load() {
     const auto size = (*file)->size();
     if (!size) return size.error();
     const bool last = i + 1 == names->size();
-    if (*size > file_bytes_ || (*size < file_bytes_ && !last)) {
+    // A power cut may leave new files empty, and the last one short; what was in them comes again from the log.
+    if (*bytes % file_bytes_ != 0 || *size > file_bytes_ || (*size < file_bytes_ && *size > 0 && !last)) {
       return Error{Errc::corrupt, full + " has " + std::to_string(*size) + " bytes; mappedFileSizeConsumeQueue is " +
                                       std::to_string(file_bytes_)};
     }
