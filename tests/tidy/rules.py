@@ -53,18 +53,18 @@ CALLS = [
     (r"(?<![\w.>])(?:usleep|nanosleep|sleep)\s*\(", "usleep", "wait for the condition, or a reactor timer", ()),
     (r"\bstd::(?:cout|cerr|clog)\b", "std::cout", "log_info and its kin", ("app",)),
     (r"(?<![\w.>])(?:printf|puts|putchar|fprintf|fputs|perror)\s*\(", "printf", "log_info and its kin", ("app",)),
-    (r"(?<![\w.>])(?:exit|_exit|_Exit|quick_exit|abort|terminate)\s*\(", "exit",
-     "return an error, or call the fail_stop handler: only app ends the process", ("app",)),
+    (r"(?<![\w.>])(?:exit|_exit|_Exit|quick_exit)\s*\(", "exit",
+     "return an error, or call the fail_stop handler: only app ends the process (bugs assert or abort)", ("app",)),
     (r"(?<![\w.>])(?:system|popen|posix_spawnp?|execl|execlp|execle|execv|execve|execvp|execvpe|fexecve|vfork|fork)\s*\(",
      "system", "nothing: a server starts no programs", ()),
-    (r"(?<![\w.>])(?:rand|srand|random|drand48)\s*\(", "rand", "a std::mt19937_64 of your own", ()),
+    (r"(?<![\w.>])(?:rand|srand|drand48)\s*\(", "rand", "a std::mt19937_64 of your own", ()),
     (r"\bstd::regex\b", "std::regex", "a hand-written scan: std::regex recurses once per character", ()),
     (r"(?<![\w.>])(?:localtime|gmtime|asctime|ctime|strtok|getservbyname|gethostbyname|inet_ntoa)\s*\(", "localtime",
      "the thread-safe form (localtime_r)", ()),
     (r"\bstd::(?:localtime|gmtime|asctime|ctime|strtok)\s*\(", "localtime",
      "the thread-safe form (localtime_r)", ()),
     (r"\busing\s+namespace\s+(?!std::(?:literals|chrono_literals|string_view_literals|string_literals))", "using namespace",
-     "the name, qualified or by a using declaration", ()),
+     "the name, qualified or by a using declaration", ("app",)),
 ]
 
 # Longest file, in lines. Files that are one table of data may be longer.

@@ -46,8 +46,11 @@ def room_of(name):
     return None, None
 
 
-def path_of(include):
-    """The project file that a quoted include names."""
+def path_of(name, include, root):
+    """The project file that a quoted include in the file `name` names: a sibling, or a path from src or include."""
+    sibling = pathlib.PurePosixPath(name).parent / include
+    if (root / sibling).is_file():
+        return str(sibling)
     return ("include/" if include.startswith("merlin/") else "src/") + include
 
 
@@ -72,7 +75,8 @@ def check_include(name, include, quoted, root):
         if name.startswith("include/") and include.startswith(rules.HEAVY):
             return f"a public header must not include <{include}>: everything behind it would pay"
         return None
-    to_room, to_inner = room_of(path_of(include))
+    target = path_of(name, include, root)
+    to_room, to_inner = room_of(target)
     if to_room not in rules.ROOMS:
         return f'"{include}" is in no room; libraries are included with <>'
     if to_room != room and to_room not in rules.ROOMS[room]:
@@ -80,7 +84,7 @@ def check_include(name, include, quoted, root):
                f'{", ".join(sorted(rules.ROOMS[room])) or "nothing"}'
     if to_room == "store" and room not in ("store", "app") and include not in rules.STORE_FACE:
         return f'"{include}" is inside the store; its face is store/message_store.h'
-    heavy = heavy_include(root / path_of(include)) if to_room != room else None
+    heavy = heavy_include(root / target) if to_room != room else None
     if heavy:
         return f'"{include}" is private to {to_room}, since it includes <{heavy}>'
     if room == "store" and inner and to_inner and to_inner != inner and to_inner not in rules.STORE_ROOMS.get(inner, set()):
