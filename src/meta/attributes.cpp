@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <tuple>
 #include <vector>
 
 #include <spdlog/fmt/fmt.h>
@@ -167,7 +168,8 @@ Result<Attributes> alter_attributes(std::span<const AttributeRule> rules, bool c
     plan.push_back({*step, std::move(key), &value});
   }
   // Java checks additions and changes before deletions.
-  std::stable_sort(plan.begin(), plan.end(), [](const Planned& a, const Planned& b) { return a.step < b.step; });
+  std::sort(plan.begin(), plan.end(),
+            [](const Planned& a, const Planned& b) { return std::tie(a.step, a.key) < std::tie(b.step, b.key); });
   Attributes out = current;
   for (const Planned& p : plan) {
     if (Status checked = check_step(rules, p.step, p.key, *p.value); !checked) return checked.error();
