@@ -1,0 +1,113 @@
+#include "send_frame.h"
+
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "merlin/message/properties.h"
+#include "merlin/message/record.h"
+#include "merlin/wire/command.h"
+#include "merlin/wire/request_code.h"
+
+namespace merlin::bench {
+namespace {
+
+struct Sent {
+  Buffer bytes;
+  wire::HeaderScratch scratch;
+  wire::CommandView command;
+};
+
+// Appends two frames, so that the second one must start where the first one ends, and decodes the second.
+void send_second(const Options& options, int32_t number, uint64_t key, Sent& out) {
+  const SendFrame frame(options, 3);
+  frame.append_to(out.bytes, 7, 1);
+  const size_t first = out.bytes.size();
+  frame.append_to(out.bytes, number, key);
+  const wire::FrameScan scan = wire::scan_frame(out.bytes.view().subspan(first), wire::frame_limit_bytes_default);
+  ASSERT_EQ(scan.state, wire::FrameScan::State::frame);
+  ASSERT_EQ(scan.consumed, out.bytes.size() - first);
+  auto command = wire::decode_command(scan.frame, out.scratch);
+  ASSERT_TRUE(command.ok()) << command.error().message;
+  out.command = *command;
+}
+
+class SendFrameTest : public testing::TestWithParam<bool> {
+ protected:
+  SendFrameTest() {
+    options_.binary = GetParam();
+    options_.size_bytes = 100;
+    options_.topic = "T";
+  }
+  Options options_;
+};
+
+TEST_P(SendFrameTest, OneMessage) {
+  Sent sent;
+  ASSERT_NO_FATAL_FAILURE(send_second(options_, 999'999'999, 0xABC, sent));
+  EXPECT_EQ(sent.command.code, wire::request_code::send_message_v2);
+  EXPECT_EQ(SendFrame::number_of(sent.command.opaque), 999'999'999);
+  EXPECT_EQ(sent.command.body.size(), 100U);
+  ASSERT_NE(sent.command.find("e"), nullptr);
+  EXPECT_EQ(*sent.command.find("e"), "3");
+  EXPECT_EQ(*sent.command.find("b"), "T");
+  EXPECT_EQ(message::find_property(*sent.command.find("i"), "UNIQ_KEY"), "7F000001000100000000000000000ABC");
+}
+
+TEST_P(SendFrameTest, BatchEntriesHaveKeysOfTheirOwn) {
+  options_.batch = 5;
+  Sent sent;
+  ASSERT_NO_FATAL_FAILURE(send_second(options_, 0, 0x10, sent));
+  EXPECT_EQ(sent.command.code, wire::request_code::send_batch_message);
+  std::set<std::string> keys;
+  ByteView rest = sent.command.body;
+  while (!rest.empty()) {
+    const auto entry = message::take_batch_entry(rest);
+    ASSERT_TRUE(entry.ok()) << entry.error().message;
+    EXPECT_EQ(entry->body.size(), 100U);
+    const auto key = message::find_property(entry->properties, "UNIQ_KEY");
+    ASSERT_TRUE(key.has_value());
+    keys.insert(std::string(*key));
+  }
+  EXPECT_EQ(keys.size(), 5U);
+}
+
+TEST_P(SendFrameTest, AnswersAreScannedAsTheDecoderReadsThem) {
+  const auto serialization = GetParam() ? wire::Serialization::rocketmq : wire::Serialization::json;
+  Buffer bytes;
+  wire::CommandHead head;
+  head.code = 14;
+  head.opaque = SendFrame::opaque_base + 42;
+  head.flag = wire::flag_response;
+  head.remark = "service \"not\" available";
+  wire::CommandWriter writer(bytes, serialization, head);
+  writer.field("msgId", "00");
+  writer.finish(0);
+  const wire::FrameScan scan = wire::scan_frame(bytes.view(), wire::frame_limit_bytes_default);
+  int32_t code = 0;
+  int32_t opaque = 0;
+  ASSERT_TRUE(scan_answer(scan.frame, code, opaque));
+  EXPECT_EQ(code, 14);
+  EXPECT_EQ(SendFrame::number_of(opaque), 42);
+}
+
+TEST(ScanAnswerTest, OtherShapesAreLeftToTheDecoder) {
+  int32_t code = 0;
+  int32_t opaque = 0;
+  for (const std::string_view header :
+       {"{\"opaque\":1,\"code\":0}", "{\"code\":0}", "{\"code\":\"0\",\"opaque\":1}", ""}) {
+    wire::Frame frame;
+    frame.header = as_bytes(header);
+    EXPECT_FALSE(scan_answer(frame, code, opaque)) << header;
+  }
+  wire::Frame frame;
+  frame.serialization = wire::Serialization::rocketmq;
+  frame.header = as_bytes("short");
+  EXPECT_FALSE(scan_answer(frame, code, opaque));
+}
+
+INSTANTIATE_TEST_SUITE_P(Headers, SendFrameTest, testing::Bool(),
+                         [](const auto& test) { return test.param ? "binary" : "json"; });
+
+}  // namespace
+}  // namespace merlin::bench
