@@ -48,7 +48,7 @@ constexpr std::array options = {
     text_key("brokerIP1", "", restart, "Address told to clients; empty: the first usable address of this machine."),
     text_key("brokerIP2", "", restart, "Address told to slaves; empty: the same choice as brokerIP1."),
     text_key("bindAddress", "0.0.0.0", restart, "Address to listen on."),
-    i32("listenPort", "10911", 0, 65535, restart, "Port for clients; the VIP port is this minus 2."),
+    i32("listenPort", "10911", 3, 65535, restart, "Port for clients; the VIP port is this minus 2."),
     i32("haListenPort", "10912", 0, 65535, restart,
         "Port told to slaves, listenPort plus 1 unless set; nothing listens on it in this build."),
     text_key("regionId", "DefaultRegion", restart, "Region written into each message's MSG_REGION."),

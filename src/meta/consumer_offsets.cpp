@@ -177,6 +177,13 @@ void ConsumerOffsets::count_commit() {
   version_.next(clock_.wall_ms());
 }
 
+// Once a second: a client that rewinds in a loop must not fill the log.
+bool ConsumerOffsets::may_warn() {
+  const int64_t now_s = clock_.wall_ms() / 1000;
+  int64_t last_s = warned_s_.load(std::memory_order_relaxed);
+  return now_s != last_s && warned_s_.compare_exchange_strong(last_s, now_s, std::memory_order_relaxed);
+}
+
 bool ConsumerOffsets::commit(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset) {
   const std::string_view key = key_of(group, topic);
   Shard& home = shard(key);
@@ -185,7 +192,7 @@ bool ConsumerOffsets::commit(std::string_view group, std::string_view topic, int
     const std::unique_lock lock(home.mutex);
     if (!put(home.committed, key, queue_id, offset, old)) return false;
   }
-  if (old && offset < *old) {
+  if (old && offset < *old && may_warn()) {
     log_warn("offsets", "{} queue {} goes back from {} to {} by request", key, queue_id, *old, offset);
   }
   count_commit();

@@ -97,6 +97,7 @@ class ConsumerOffsets {
   const Shard& shard(std::string_view key) const;
   void mark_changed() { changes_.fetch_add(1, std::memory_order_release); }
   void count_commit();
+  bool may_warn();
   void remove_where(const std::function<bool(std::string_view topic, std::string_view group)>& match);
   Status decode(std::string_view text);
 
@@ -106,6 +107,7 @@ class ConsumerOffsets {
   std::atomic<int64_t> resets_pending_{0};  // queues with a reset: query() looks for one only when there are any
   std::atomic<uint64_t> changes_{1};        // counts changes, each after it is in its shard
   std::atomic<int64_t> commits_{0};
+  std::atomic<int64_t> warned_s_{0};  // second of the last warning about an offset that went back
   mutable std::mutex version_mutex_;
   DataVersion version_;  // guarded by version_mutex_
 };
