@@ -72,6 +72,10 @@ Status MessageStore::Impl::open() {
   flusher.start(log.end());
   if (follower) follower->start(std::max(index->indexed_offset(), log.begin()), options.queue_flush_interval_ms);
   keeper.start(checkpoint);
+  // The segment that the next append or the next roll needs.
+  const int64_t size = options.segment_size_bytes;
+  const bool current_exists = log.segments().find(log.end()) != nullptr;
+  keeper.prepare_segment(log.end() - log.end() % size + (current_exists ? size : 0));
   opened = true;
   return {};
 }
