@@ -197,8 +197,11 @@ void Broker::Parts::connect() {
     topics.bump_version();
     registration.register_topic(nullptr);
   });
-  settings.on_change("autoCreateTopicEnable",
-                     [this] { topics.set_auto_create(settings.boolean("autoCreateTopicEnable")); });
+  const auto topic_rules = [this] {
+    topics.set_auto_create(settings.boolean("autoCreateTopicEnable"), settings.int32("defaultTopicQueueNums"));
+  };
+  settings.on_change("autoCreateTopicEnable", topic_rules);
+  settings.on_change("defaultTopicQueueNums", topic_rules);
   const auto group_rules = [this] {
     groups.set_auto_create(settings.boolean("autoCreateSubscriptionGroup"), settings.boolean("enableCreateSysGroup"));
   };
