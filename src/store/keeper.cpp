@@ -20,14 +20,15 @@ static int64_t steady_ns() {
 }
 
 Keeper::Keeper(KeeperOptions options, FileSystem& files, CommitLog& log, QueueTable& queues, Dispatcher& dispatcher,
-               Flusher& flusher, std::function<int64_t()> index_timestamp_ms)
+               Flusher& flusher, std::function<int64_t()> index_timestamp_ms, std::function<void()> on_tick)
     : options_(std::move(options)),
       files_(files),
       log_(log),
       queues_(queues),
       dispatcher_(dispatcher),
       flusher_(flusher),
-      index_timestamp_ms_(std::move(index_timestamp_ms)) {}
+      index_timestamp_ms_(std::move(index_timestamp_ms)),
+      on_tick_(std::move(on_tick)) {}
 
 Keeper::~Keeper() {
   stop();
@@ -82,6 +83,7 @@ void Keeper::tick() {
   flusher_.expire();
   dispatcher_.pump();  // a queue that refused a unit gets another chance
   watch_space();
+  on_tick_();
   const std::lock_guard lock(save_mutex_);
   const int64_t begin_ns = steady_ns();
   const bool sync = begin_ns >= next_sync_ns_;

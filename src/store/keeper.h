@@ -32,9 +32,9 @@ struct KeeperOptions {
 
 class Keeper {
  public:
-  // `index_timestamp_ms` tells what the key index has on disk; 0: nothing new to say.
+  // `index_timestamp_ms` tells what the key index has on disk; 0: nothing new to say. `on_tick` runs once per interval.
   Keeper(KeeperOptions options, FileSystem& files, CommitLog& log, QueueTable& queues, Dispatcher& dispatcher,
-         Flusher& flusher, std::function<int64_t()> index_timestamp_ms);
+         Flusher& flusher, std::function<int64_t()> index_timestamp_ms, std::function<void()> on_tick);
   ~Keeper();
 
   void start(const Checkpoint& checkpoint);
@@ -60,6 +60,7 @@ class Keeper {
   Dispatcher& dispatcher_;
   Flusher& flusher_;
   const std::function<int64_t()> index_timestamp_ms_;
+  const std::function<void()> on_tick_;
 
   std::optional<Progress> pending_;  // units are synced, the log perhaps not yet
   Progress published_;

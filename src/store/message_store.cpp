@@ -168,6 +168,10 @@ Status MessageStore::query(std::string_view topic, std::string_view key, int32_t
   return {};
 }
 
+void MessageStore::delete_expired_soon() {
+  impl_->retention.expire_soon();
+}
+
 StoreStats MessageStore::stats() const {
   const CommitLog& log = impl_->log;
   StoreStats s;

@@ -51,6 +51,16 @@ struct StoreOptions {
   int32_t memory_ratio_percent = 40;       // accessMessageInMemoryMaxRatio: newer than this share of RAM is "hot"
   size_t dispatch_ring_items = 64 * 1024;  // records handed to the dispatcher in memory; beyond it reads the log
   std::vector<int64_t> delay_level_ms;     // messageDelayLevel, level 1 first; empty: Apache's default levels
+
+  // Retention, as Apache's: old segments go at certain hours, or early when the disk fills.
+  int32_t file_reserved_hours = 72;       // fileReservedTime
+  std::string delete_when = "04";         // deleteWhen: hours of the day, ';' between them
+  int32_t clean_interval_ms = 10'000;     // cleanResourceInterval
+  int32_t clean_first_delay_ms = 60'000;  // how long after opening the first look is
+  int32_t delete_files_max = 10;          // deleteFileBatchMax: per look
+  int32_t disk_used_percent_max = 75;     // diskMaxUsedSpaceRatio: beyond it expired segments go at any hour
+  int32_t disk_forcibly_percent = 85;     // diskSpaceCleanForciblyRatio: beyond it the oldest go at any age,
+  bool clean_forcibly = true;             // cleanFileForciblyEnable: if this allows it
 };
 
 // ---------------------------------------------------------------- append
@@ -231,6 +241,9 @@ class MessageStore {
   // keys.
   Status query(std::string_view topic, std::string_view key, int32_t count_max, int64_t begin_ms, int64_t end_ms,
                LogBytes& out, int64_t& index_last_timestamp_ms, int64_t& index_last_physical_offset) const;
+
+  // Deletes expired segments at the next look, whatever the hour is (DELETE_EXPIRED_COMMITLOG).
+  void delete_expired_soon();
 
   StoreStats stats() const;
 

@@ -11,6 +11,7 @@
 #include "store/log/commit_log.h"
 #include "store/log/flusher.h"
 #include "store/log/recovery.h"
+#include "store/log/retention.h"
 #include "store/message_store.h"
 #include "store/queue/queue_table.h"
 
@@ -27,6 +28,7 @@ struct MessageStore::Impl {
   // Stops the threads and writes nothing.
   void abandon();
   Status delete_topic(std::string_view topic);
+  void retain();
   Status recover(bool clean, Checkpoint& checkpoint);
   Status open_index(bool clean, const Checkpoint& checkpoint);
   Result<ScanEnd> rebuild(const ScanStart& start);
@@ -58,6 +60,7 @@ struct MessageStore::Impl {
   Flusher flusher;
   std::unique_ptr<KeyIndex> index;  // null when disabled
   std::unique_ptr<IndexFollower> follower;
+  Retention retention;
   Keeper keeper;
 };
 

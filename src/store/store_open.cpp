@@ -22,6 +22,19 @@ static StoreOptions checked(StoreOptions options) {
   return options;
 }
 
+static RetentionOptions retention_options(const StoreOptions& o) {
+  RetentionOptions r;
+  r.reserved_ms = int64_t{o.file_reserved_hours} * 3'600'000;
+  r.hours = parse_hours(o.delete_when);
+  r.interval_ms = o.clean_interval_ms;
+  r.first_delay_ms = o.clean_first_delay_ms;
+  r.files_max = o.delete_files_max;
+  r.used_percent_max = o.disk_used_percent_max;
+  r.forcibly_percent = o.disk_forcibly_percent;
+  r.forcibly = o.clean_forcibly;
+  return r;
+}
+
 MessageStore::Impl::Impl(StoreOptions wanted, FileSystem& fs, const Clock& the_clock,
                          std::function<void(const Error&)> fail_stop)
     : options(checked(std::move(wanted))),
@@ -39,8 +52,10 @@ MessageStore::Impl::Impl(StoreOptions wanted, FileSystem& fs, const Clock& the_c
                 dispatcher.pump();
                 if (follower) follower->wake();
               }),
-      keeper({options.root_dir, options.queue_flush_interval_ms}, fs, log, queues, dispatcher, flusher,
-             [this] { return index ? index->last_flushed_timestamp_ms() : 0; }) {}
+      retention(retention_options(options), fs, clock, log),
+      keeper(
+          {options.root_dir, options.queue_flush_interval_ms}, fs, log, queues, dispatcher, flusher,
+          [this] { return index ? index->last_flushed_timestamp_ms() : 0; }, [this] { retain(); }) {}
 
 static Status write_abort(FileSystem& files, const std::string& root, const std::string& path) {
   const std::string pid = std::to_string(getpid());
@@ -225,6 +240,17 @@ void MessageStore::Impl::abandon() {
   flusher.abandon();
   if (follower) follower->abandon();
   keeper.stop();
+}
+
+// What hangs on the first segments goes with them.
+void MessageStore::Impl::retain() {
+  if (retention.look(std::min(dispatcher.position(), flusher.durable())) == 0) return;
+  const int64_t begin = log.begin();
+  for (ConsumeQueue* queue : queues.all()) {
+    queue->correct_min(begin);
+    if (Status s = queue->drop_files_below_min(); !s) log_warn("store", "{}", s.error().message);
+  }
+  if (follower) follower->drop_below(begin);
 }
 
 Status MessageStore::Impl::delete_topic(std::string_view topic) {

@@ -85,7 +85,7 @@ bool Dispatcher::drain_log(int64_t limit) {
     }
     const message::RecordView& record = reader.record();
     Arrival item{nullptr, record.queue_offset, record.physical_offset, record.total_size, 0, record.store_timestamp_ms};
-    if (enters_queue(record.sys_flag)) {
+    if (enters_queue(record.sys_flag) && QueueTable::is_topic_name(record.topic)) {
       item.queue = queues_.get(record.topic, record.queue_id);
       item.tags_code = tags_.of_record(record);
     }
@@ -129,7 +129,7 @@ void Dispatcher::tell() {
 }
 
 Result<bool> Dispatcher::feed(const message::RecordView& record, bool from_log_begin) {
-  if (!enters_queue(record.sys_flag)) return true;
+  if (!enters_queue(record.sys_flag) || !QueueTable::is_topic_name(record.topic)) return true;
   ConsumeQueue* queue = queues_.get(record.topic, record.queue_id);
   const QueueUnit unit{record.physical_offset, record.total_size, tags_.of_record(record)};
   if (record.queue_offset == 0 && queue->max_offset() > 0 && queue->max_physical() <= record.physical_offset) {

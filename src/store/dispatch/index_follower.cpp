@@ -61,6 +61,7 @@ void IndexFollower::run() {
     const auto now = std::chrono::steady_clock::now();
     if (now >= next_flush) {
       if (Status s = index_.flush(); !s) log_error("store", "key index: {}", s.error().message);
+      if (const int64_t below = drop_below_.exchange(0, std::memory_order_acq_rel); below > 0) index_.drop_below(below);
       next_flush = now + std::chrono::milliseconds(flush_interval_ms_);
     }
     std::unique_lock lock(mutex_);

@@ -29,6 +29,8 @@ class IndexFollower {
   // Stops where it stands.
   void abandon();
   void wake();
+  // Index files about records below `offset` may go; done soon, on the follower's thread.
+  void drop_below(int64_t offset) { drop_below_.store(offset, std::memory_order_release); }
   // Everything below is in the index.
   int64_t position() const { return position_.load(std::memory_order_acquire); }
 
@@ -43,6 +45,7 @@ class IndexFollower {
   const std::function<int64_t()> limit_;
   int32_t flush_interval_ms_ = 1000;
   std::atomic<int64_t> position_{0};
+  std::atomic<int64_t> drop_below_{0};
   std::atomic<bool> sleeping_{false};
   std::mutex mutex_;
   std::condition_variable wake_;

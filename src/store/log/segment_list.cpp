@@ -128,19 +128,26 @@ Status SegmentList::prepare_next(int64_t start) {
 
 Status SegmentList::drop_from(int64_t offset) {
   const std::unique_lock lock(mutex_);
+  if (segments_.empty() || segments_.back()->start() < offset) return {};
   while (!segments_.empty() && segments_.back()->start() >= offset) {
     if (Status s = files_.remove(segments_.back()->path()); !s) return s;
     segments_.pop_back();
   }
-  return {};
+  // Before the segment in front is cut: a power cut must not bring these back behind a shortened one.
+  return files_.sync_dir(dir_);
 }
 
 Status SegmentList::drop_first() {
-  const std::unique_lock lock(mutex_);
-  if (segments_.size() < 2) return Error{Errc::invalid, "the last commit log segment is never dropped"};
-  if (Status s = files_.remove(segments_.front()->path()); !s) return s;
-  segments_.erase(segments_.begin());
-  return {};
+  std::shared_ptr<Segment> first;
+  {
+    const std::unique_lock lock(mutex_);
+    if (segments_.size() < 2) return Error{Errc::invalid, "the last commit log segment is never dropped"};
+    first = segments_.front();
+    segments_.erase(segments_.begin());
+  }
+  // Outside the lock: deleting a large file takes its time. Synced one by one, so that no crash leaves a gap.
+  if (Status s = files_.remove(first->path()); !s) return s;
+  return files_.sync_dir(dir_);
 }
 
 }  // namespace merlin::store

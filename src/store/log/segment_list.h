@@ -44,7 +44,7 @@ class SegmentList {
 
   // Deletes the files of all segments that start at or behind `offset`.
   Status drop_from(int64_t offset);
-  // Deletes the oldest segment's file; readers that hold its mapping keep it.
+  // Takes the oldest segment out and deletes its file; readers that hold its mapping keep it. The last one stays.
   Status drop_first();
 
  private:

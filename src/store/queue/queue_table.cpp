@@ -81,7 +81,13 @@ void QueueTable::hide(std::string_view topic) {
   for (auto& [id, slot] : t->second) slot.hidden = true;
 }
 
+bool QueueTable::is_topic_name(std::string_view topic) {
+  return !topic.empty() && topic != "." && topic != ".." &&
+         topic.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+}
+
 Status QueueTable::remove_topic_dir(std::string_view topic) {
+  if (!is_topic_name(topic)) return Error{Errc::invalid, "topic " + std::string(topic) + " is no name of a directory"};
   const std::string dir = dir_ + "/" + std::string(topic);
   return files_.exists(dir) ? files_.remove_tree(dir) : Status();
 }

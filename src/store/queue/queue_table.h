@@ -21,10 +21,15 @@ class QueueTable {
  public:
   QueueTable(FileSystem& files, std::string dir, int32_t file_bytes);
 
+  // Whether a topic may be a folder's name. Names come from the network and from the log: they must not lead out of the
+  // folder, nor stand for the folder itself.
+  static bool is_topic_name(std::string_view topic);
+
   // Reads <dir>/<topic>/<queue id>; other names are ignored.
   Status load();
 
   ConsumeQueue* find(std::string_view topic, int32_t queue_id) const;
+  // REQUIRES: is_topic_name(topic).
   ConsumeQueue* get(std::string_view topic, int32_t queue_id);
   // Those that were asked for or loaded and not hidden since.
   std::vector<ConsumeQueue*> all() const;

@@ -57,6 +57,26 @@ TEST(DispatcherTest, PreparedMessagesEnterNoQueueAlsoAfterRecovery) {
   f.close();
 }
 
+TEST(DispatcherTest, ATopicThatIsNoFolderNameStaysInTheLog) {
+  const std::string dir = fresh_dir();
+  StoreFixture f(small_options(dir + "/inner"));
+  ASSERT_TRUE(f.open().ok());
+  for (const std::string_view topic : {"../evil", "..", ".", ""}) {
+    AppendItem item;
+    item.spec = spec_of(topic, 0, "x");
+    f.store->append({&item, 1}, f.scratch);
+    ASSERT_EQ(item.code, AppendCode::ok);
+  }
+  f.send("Good", 0, "whole");
+  ASSERT_TRUE(f.open().ok()) << "recovery dispatches from the log";
+  EXPECT_EQ(f.bodies("Good", 0), std::vector<std::string>{"whole"});
+  EXPECT_EQ(f.store->queues().size(), 1u);
+  EXPECT_FALSE(f.store->delete_topic("..").ok());
+  f.close();
+  EXPECT_TRUE(std::filesystem::exists(dir + "/inner/consumequeue/Good"));
+  EXPECT_FALSE(std::filesystem::exists(dir + "/inner/evil"));
+}
+
 TEST(IndexFollowerTest, KeysAreFoundBehindTheDispatcherAndAfterReopening) {
   StoreFixture f(small_options(fresh_dir()));
   f.options.index_enabled = true;

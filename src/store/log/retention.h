@@ -1,0 +1,58 @@
+// Which segments go, and when: Apache's rules for fileReservedTime, deleteWhen and the fill of the disk.
+//
+// Owns:     nothing but the time of its last look.
+// Threads:  look() on the housekeeper; expire_soon() from anywhere.
+// Survives: deletions are synced one by one, oldest first: no crash leaves a gap.
+// Fails:    what cannot be deleted is tried again at the next look.
+#pragma once
+
+#include <atomic>
+#include <bitset>
+#include <string_view>
+
+#include "merlin/base/clock.h"
+#include "store/log/commit_log.h"
+
+namespace merlin::store {
+
+inline constexpr size_t hours_per_day = 24;
+
+struct RetentionOptions {
+  int64_t reserved_ms = 0;
+  std::bitset<hours_per_day> hours;  // local hours at which expired segments go
+  int32_t interval_ms = 10'000;
+  int32_t first_delay_ms = 60'000;
+  int32_t files_max = 10;
+  int32_t used_percent_max = 75;
+  int32_t forcibly_percent = 85;
+  bool forcibly = true;
+};
+
+// "04;16": what is no hour is ignored, as Apache does.
+std::bitset<hours_per_day> parse_hours(std::string_view text);
+
+class Retention {
+ public:
+  Retention(RetentionOptions options, FileSystem& files, const Clock& clock, CommitLog& log)
+      : options_(options), files_(files), clock_(clock), log_(log) {}
+
+  // Deletes what its time has come for; segments that reach beyond `settled` stay. Returns how many went.
+  int32_t look(int64_t settled);
+  void expire_soon() { manual_.store(true, std::memory_order_release); }
+
+ private:
+  enum class Need { nothing, expired, oldest };
+
+  Need need();
+  bool due();
+  int64_t last_store_timestamp_ms(const Segment& segment) const;
+
+  const RetentionOptions options_;
+  FileSystem& files_;
+  const Clock& clock_;
+  CommitLog& log_;
+  std::atomic<bool> manual_{false};
+  int64_t next_look_ns_ = -1;
+};
+
+}  // namespace merlin::store
