@@ -31,7 +31,7 @@ class Child {
     if (pid_ != 0) return;
     ::setpgid(0, 0);
     const int null = ::open("/dev/null", O_RDWR);
-    for (int fd = 0; fd < 3; ++fd) ::dup2(null, fd);
+    for (int fd = 0; null >= 0 && fd < 3; ++fd) ::dup2(null, fd);
     const std::string text = "exec " + command;
     ::execl("/bin/sh", "sh", "-c", text.c_str(), nullptr);
     ::_exit(127);
