@@ -9,7 +9,7 @@ import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
-CASES = re.compile(r"^\[  (PASSED|SKIPPED|FAILED ) \] (\d+) tests?", re.MULTILINE)
+CASES = re.compile(r"^\[  (PASSED |SKIPPED|FAILED ) \] (\d+) tests?", re.MULTILINE)
 CLOSING = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
 
 
@@ -21,7 +21,7 @@ def of_ctest_case(case):
         # "Not Run" also stands for a program that could not be started: only a skip that says so is one.
         skipped = case.get("status") == "disabled" or case.find("skipped") is not None and "SKIP" in output
         return (0, 0, 1) if skipped else (0, 1, 0)
-    counts = {"PASSED": 0, "SKIPPED": 0, "FAILED ": 0}
+    counts = {"PASSED ": 0, "SKIPPED": 0, "FAILED ": 0}
     found = CASES.findall(output)
     for kind, number in found:
         counts[kind] = int(number)
@@ -32,7 +32,7 @@ def of_ctest_case(case):
             return passed, max(failed, 0 if ok else 1), skipped
         return (1, 0, 0) if ok else (0, 1, 0)
     # GoogleTest does not count skipped cases as passed. A binary that died counts one failure at least.
-    return counts["PASSED"], max(counts["FAILED "], 0 if ok else 1), counts["SKIPPED"]
+    return counts["PASSED "], max(counts["FAILED "], 0 if ok else 1), counts["SKIPPED"]
 
 
 def main():
