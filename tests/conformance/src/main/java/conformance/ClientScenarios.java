@@ -114,7 +114,7 @@ final class ClientScenarios {
     bed.api().deleteTopicInBroker(bed.broker.addr(), topic, Bed.CALL_MS);
     // The 5.x client takes cluster, topic; the 4.9 client takes topic, cluster. The wrong order names a cluster that does not exist
     // and deletes nothing.
-    bed.api().deleteTopicInNameServer(bed.cluster.namesrvAddr(), Cluster.CLUSTER_NAME, topic, Bed.CALL_MS);
+    Release.deleteTopicInNameServer(bed.api(), bed.cluster.namesrvAddr(), topic);
     bed.api().deleteTopicInNameServer(bed.cluster.namesrvAddr(), topic, Cluster.CLUSTER_NAME, Bed.CALL_MS);
     Check.settles(10_000, () -> Check.fails(MQClientException.class, "route of a deleted topic",
         () -> bed.api().getTopicRouteInfoFromNameServer(topic, Bed.CALL_MS)));

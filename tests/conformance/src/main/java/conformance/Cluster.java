@@ -22,6 +22,11 @@ final class Cluster implements AutoCloseable {
     }
 
     Broker(String name, Path store, Map<String, String> extra) throws Exception {
+      this(name, store, extra, "BROKER_CMD");
+    }
+
+    /** The command of the broker is the value of an environment variable. */
+    Broker(String name, Path store, Map<String, String> extra, String variable) throws Exception {
       this.name = name;
       this.store = store;
       port = Ports.pick(-2, 0, 1);
@@ -47,7 +52,7 @@ final class Cluster implements AutoCloseable {
       keys.put("timerFlushIntervalMs", "60000");
       keys.putAll(extra);
       keys.putAll(words("BROKER_EXTRA"));
-      process = new ServerProcess(name, dir, port, "BROKER_CMD", keys, "-n", namesrvAddr());
+      process = new ServerProcess(name, dir, port, variable, keys, "-n", namesrvAddr());
     }
 
     String addr() {
@@ -93,12 +98,6 @@ final class Cluster implements AutoCloseable {
 
   Broker addBroker(String name, Map<String, String> extra) throws Exception {
     Broker broker = new Broker(name, extra);
-    brokers.add(broker);
-    return broker;
-  }
-
-  Broker addBroker(String name, Path store, Map<String, String> extra) throws Exception {
-    Broker broker = new Broker(name, store, extra);
     brokers.add(broker);
     return broker;
   }

@@ -1,6 +1,7 @@
 package conformance;
 
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.impl.MQClientAPIImpl;
 import org.apache.rocketmq.common.protocol.heartbeat.MessageModel;
 
 /** What is particular to the 4.9 client. */
@@ -13,5 +14,9 @@ final class Release {
 
   static void broadcast(DefaultMQPushConsumer consumer) {
     consumer.setMessageModel(MessageModel.BROADCASTING);
+  }
+
+  static void deleteTopicInNameServer(MQClientAPIImpl api, String namesrv, String topic) throws Exception {
+    api.deleteTopicInNameServer(namesrv, topic, Cluster.CLUSTER_NAME, Bed.CALL_MS);
   }
 }

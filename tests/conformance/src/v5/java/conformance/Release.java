@@ -1,6 +1,7 @@
 package conformance;
 
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.impl.MQClientAPIImpl;
 import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
 
 /** What is particular to the 5.x client. */
@@ -16,5 +17,9 @@ final class Release {
 
   static void broadcast(DefaultMQPushConsumer consumer) {
     consumer.setMessageModel(MessageModel.BROADCASTING);
+  }
+
+  static void deleteTopicInNameServer(MQClientAPIImpl api, String namesrv, String topic) throws Exception {
+    api.deleteTopicInNameServer(namesrv, Cluster.CLUSTER_NAME, topic, Bed.CALL_MS);
   }
 }
