@@ -62,7 +62,9 @@ struct KeyIndex::Impl {
 
   Status load(const std::string& name, bool& spoilt, std::shared_ptr<IndexFile>& out);
   Status load_all(int64_t checkpoint_timestamp_ms, bool clean, int64_t log_end_offset);
-  Status repair(int64_t checkpoint_timestamp_ms, int64_t log_end_offset);
+  Status repair(IndexFile& file, int64_t log_end_offset, bool drop_last_record, bool& cut);
+  Status repair_older(int64_t checkpoint_timestamp_ms, int64_t log_end_offset);
+  Status repair_newest(int64_t log_end_offset);
   Status remove_from(size_t first);
   void collect(const message::RecordView& record);
   Status add(const message::RecordView& record);
@@ -91,7 +93,6 @@ struct KeyIndex::Impl {
   int64_t newest_put_offset = -1;  // records at or below are in
   int64_t newest_name = 0;
   int64_t synced_at_ms = 0;
-  bool last_record_in_doubt = false;  // after open(): it may lack the keys that went to a file which is gone
 
   std::atomic<int64_t> indexed_offset{0};
   std::atomic<int64_t> last_flushed_timestamp_ms{0};
@@ -121,8 +122,6 @@ Status KeyIndex::open(int64_t checkpoint_index_timestamp_ms, bool clean, int64_t
   }
   my.indexed_offset = std::max<int64_t>(my.newest_put_offset, 0);
   if (!my.index_files.empty()) my.newest = my.index_files.back().get();
-  // Some of its entries may come twice then, which is harmless.
-  if (my.last_record_in_doubt) --my.newest_put_offset;
   my.synced_at_ms = my.clock.wall_ms();
   return {};
 }
@@ -146,13 +145,15 @@ Status KeyIndex::Impl::load_all(int64_t checkpoint_timestamp_ms, bool clean, int
     }
     if (spoilt) {
       all_spoilt = true;
-      last_record_in_doubt = true;
       if (Status s = files.remove(dir + "/" + name); !s) return s;
     } else {
       index_files.push_back(std::move(file));
     }
   }
-  return clean ? Status() : repair(checkpoint_timestamp_ms, log_end_offset);
+  if (!clean) {
+    if (Status s = repair_older(checkpoint_timestamp_ms, log_end_offset); !s) return s;
+  }
+  return clean && !all_spoilt ? Status() : repair_newest(log_end_offset);
 }
 
 Status KeyIndex::Impl::load(const std::string& name, bool& spoilt, std::shared_ptr<IndexFile>& out) {
@@ -167,23 +168,34 @@ Status KeyIndex::Impl::load(const std::string& name, bool& spoilt, std::shared_p
   return {};
 }
 
-Status KeyIndex::Impl::repair(int64_t checkpoint_timestamp_ms, int64_t log_end_offset) {
-  for (size_t i = 0; i < index_files.size(); ++i) {
-    IndexFile& file = *index_files[i];
-    const IndexHeader& header = file.header();
-    const bool is_newest = i + 1 == index_files.size();
-    if (!is_newest && header.end_timestamp_ms <= checkpoint_timestamp_ms && header.end_physical_offset < log_end_offset)
-      continue;
-    const int32_t before = header.next_entry;
+Status KeyIndex::Impl::repair(IndexFile& file, int64_t log_end_offset, bool drop_last_record, bool& cut) {
+  const int32_t before = file.header().next_entry;
+  if (Status s = file.repair(log_end_offset, drop_last_record, cut); !s) return s;
+  log_info("store", "key index: {} repaired, {} of {} entries kept", file.path(), file.header().next_entry - 1,
+           before - 1);
+  return {};
+}
+
+// Older files were synced when they were full; those that the checkpoint does not vouch for are looked at all the same.
+Status KeyIndex::Impl::repair_older(int64_t checkpoint_timestamp_ms, int64_t log_end_offset) {
+  for (size_t i = 0; i + 1 < index_files.size(); ++i) {
+    const IndexHeader& header = index_files[i]->header();
+    if (header.end_timestamp_ms <= checkpoint_timestamp_ms && header.end_physical_offset < log_end_offset) continue;
     bool cut = false;
-    if (Status s = file.repair(log_end_offset, is_newest, cut); !s) return s;
-    log_info("store", "key index: {} repaired after an unclean stop, {} of {} entries kept", file.path(),
-             header.next_entry - 1, before - 1);
-    if (cut) return remove_from(file.empty() ? i : i + 1);
-    if (file.empty()) {
-      last_record_in_doubt = true;
-      return remove_from(i);
-    }
+    if (Status s = repair(*index_files[i], log_end_offset, false, cut); !s) return s;
+    if (cut) return remove_from(i + 1);
+  }
+  return {};
+}
+
+// The newest file is not to be trusted, or there was a newer one: its last record may lack keys, so it goes and comes
+// again.
+Status KeyIndex::Impl::repair_newest(int64_t log_end_offset) {
+  while (!index_files.empty()) {
+    bool cut = false;
+    if (Status s = repair(*index_files.back(), log_end_offset, true, cut); !s) return s;
+    if (!index_files.back()->empty()) return {};
+    if (Status s = remove_from(index_files.size() - 1); !s) return s;
   }
   return {};
 }

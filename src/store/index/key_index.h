@@ -32,7 +32,7 @@ struct KeyIndexOptions {
 };
 
 struct KeyQueryResult {
-  std::vector<int64_t> physical_offsets;  // newest first, as Apache's IndexService; may hold the same offset twice
+  std::vector<int64_t> physical_offsets;  // newest first, as Apache's IndexService; twice where Java put it twice
   int64_t last_update_timestamp_ms = 0;   // store time of the newest record in the index
   int64_t last_update_physical_offset = 0;
 };

@@ -1,5 +1,7 @@
 #include "store/log/recovery.h"
 
+#include <algorithm>
+
 #include "merlin/base/log.h"
 #include "store/log/log_reader.h"
 
@@ -43,6 +45,26 @@ ScanStart find_scan_start(const SegmentList& segments, const std::optional<Progr
   return {segments.first_start(), false};
 }
 
+// The CRC covers the body only. A power cut can lose one sector of a record's topic and properties while the rest
+// reached the disk; segments are zero before they are written, so such a sector holds nothing but zeros of this record.
+static bool lacks_a_sector(const SegmentList& segments, const message::RecordView& record) {
+  constexpr int64_t sector_bytes = 512;
+  const auto segment = segments.find(record.physical_offset);
+  if (segment == nullptr) return false;
+  const char* const record_end = record.properties.data() + record.properties.size();
+  // Without properties the record rightly ends with their length, zero.
+  const char* const end = record.properties.empty() ? record.topic.data() + record.topic.size() : record_end;
+  const char* at = record.topic.data();
+  int64_t place = record.physical_offset - segment->start() + record.total_size - (record_end - at);
+  while (at < end) {
+    const char* const stop = at + std::min<int64_t>(sector_bytes - place % sector_bytes, end - at);
+    if (std::all_of(at, stop, [](char c) { return c == 0; })) return true;
+    place += stop - at;
+    at = stop;
+  }
+  return false;
+}
+
 Result<ScanEnd> scan_log(const SegmentList& segments, int64_t start, bool check_crc,
                          const std::function<Status(const message::RecordView&)>& visit) {
   ScanEnd end;
@@ -52,6 +74,11 @@ Result<ScanEnd> scan_log(const SegmentList& segments, int64_t start, bool check_
   LogReader reader(segments, start, check_crc);
   for (;;) {
     const LogReader::Step step = reader.next(limit);
+    if (step == LogReader::Step::record && check_crc && lacks_a_sector(segments, reader.record())) {
+      end.offset = reader.record().physical_offset;
+      end.why = "a sector of topic or properties is missing";
+      return end;
+    }
     end.offset = reader.position();
     if (step == LogReader::Step::end) return end;
     if (step == LogReader::Step::broken) {

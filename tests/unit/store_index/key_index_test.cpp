@@ -107,11 +107,9 @@ TEST_F(KeyIndexTest, files_that_do_not_fit_are_built_again_and_strange_ones_left
   ASSERT_TRUE(files_.open(std::string(index_dir) + "/notes.txt", OpenMode::create).ok());
   index = open(files_);
   EXPECT_EQ(*files_.list(index_dir), (std::vector<std::string>{names[0], names[1], "notes.txt"}));
-  EXPECT_EQ(index->indexed_offset(), 1'900);
-  for (int64_t i = 19; i < 45; ++i) ASSERT_TRUE(put(*index, {.offset = i * 100, .keys = "k"}).ok());
-  auto found = offsets(*index, "T", "k");
-  found.erase(std::unique(found.begin(), found.end()), found.end());
-  EXPECT_EQ(found.size(), 45U);
+  EXPECT_EQ(index->indexed_offset(), 1'800);  // the last one may have had keys in the next file
+  for (int64_t i = 18; i < 45; ++i) ASSERT_TRUE(put(*index, {.offset = i * 100, .keys = "k"}).ok());
+  EXPECT_EQ(offsets(*index, "T", "k").size(), 45U);
 }
 
 TEST_F(KeyIndexTest, refuses_a_count_beyond_the_file_instead_of_reading_there) {
@@ -255,7 +253,6 @@ TEST_F(KeyIndexTest, power_cuts_leave_nothing_wrong_and_nothing_missing) {
         const size_t at =
             probe < 60 ? (resumed + log.size() - static_cast<size_t>(probe)) % log.size() : random() % log.size();
         auto found = offsets(*index, "T", *log[at].unique_key);
-        found.erase(std::unique(found.begin(), found.end()), found.end());
         std::erase_if(found, [&](int64_t offset) {
           return log[static_cast<size_t>(offset / 100)].unique_key != log[at].unique_key;
         });
