@@ -1,6 +1,5 @@
 #include "store/log/flusher.h"
 
-#include <algorithm>
 #include <chrono>
 #include <pthread.h>
 
@@ -146,32 +145,36 @@ void Flusher::wait(int64_t end_offset, int32_t timeout_ms, Done done) {
   done(code);
 }
 
-// Takes the waiters that are due (or all of them) out of the list and calls them without the lock.
-void Flusher::tell(bool all, DurableCode code) {
-  std::vector<Waiter> due;
-  {
-    const std::lock_guard lock(mutex_);
-    const int64_t durable_now = durable();
-    const auto keep = [&](const Waiter& w) { return !all && w.end_offset > durable_now; };
-    const auto middle = std::stable_partition(waiters_.begin(), waiters_.end(), keep);
-    due.assign(std::make_move_iterator(middle), std::make_move_iterator(waiters_.end()));
-    waiters_.erase(middle, waiters_.end());
+// Takes the waiters that `due` chooses out of the list, in their order.
+template <class Due>
+std::vector<Flusher::Waiter> Flusher::take(Due&& due) {
+  std::vector<Waiter> taken;
+  const std::lock_guard lock(mutex_);
+  auto keep = waiters_.begin();
+  for (Waiter& waiter : waiters_) {
+    if (due(waiter)) {
+      taken.push_back(std::move(waiter));
+    } else {
+      if (&*keep != &waiter) *keep = std::move(waiter);
+      ++keep;
+    }
   }
+  waiters_.erase(keep, waiters_.end());
+  return taken;
+}
+
+void Flusher::tell(bool all, DurableCode code) {
   const int64_t durable_now = durable();
-  for (Waiter& w : due) w.done(w.end_offset <= durable_now ? DurableCode::durable : code);
+  for (Waiter& w : take([&](const Waiter& waiter) { return all || waiter.end_offset <= durable_now; })) {
+    w.done(w.end_offset <= durable_now ? DurableCode::durable : code);
+  }
 }
 
 void Flusher::expire() {
-  std::vector<Waiter> late;
-  {
-    const std::lock_guard lock(mutex_);
-    const int64_t now_ns = clock_.monotonic_ns();
-    const auto middle = std::stable_partition(waiters_.begin(), waiters_.end(),
-                                              [&](const Waiter& w) { return w.deadline_ns > now_ns; });
-    late.assign(std::make_move_iterator(middle), std::make_move_iterator(waiters_.end()));
-    waiters_.erase(middle, waiters_.end());
+  const int64_t now_ns = clock_.monotonic_ns();
+  for (Waiter& w : take([&](const Waiter& waiter) { return waiter.deadline_ns <= now_ns; })) {
+    w.done(DurableCode::timed_out);
   }
-  for (Waiter& w : late) w.done(DurableCode::timed_out);
 }
 
 }  // namespace merlin::store

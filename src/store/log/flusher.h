@@ -69,6 +69,8 @@ class Flusher {
   void run_async();
   bool flush_group();
   void fail(const Error& error);
+  template <class Due>
+  std::vector<Waiter> take(Due&& due);
   void tell(bool all, DurableCode code);
 
   const FlusherOptions options_;

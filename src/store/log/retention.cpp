@@ -46,7 +46,9 @@ Retention::Need Retention::need() {
   tm local{};
   localtime_r(&now, &local);
   if (options_.hours.test(static_cast<size_t>(local.tm_hour))) return Need::expired;
-  return manual_.exchange(false, std::memory_order_acq_rel) ? Need::expired : Need::nothing;
+  if (manual_looks_.load(std::memory_order_acquire) == 0) return Need::nothing;
+  manual_looks_.fetch_sub(1, std::memory_order_acq_rel);
+  return Need::expired;
 }
 
 // The first record of the next segment is hardly younger than the last one of this.

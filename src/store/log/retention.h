@@ -38,7 +38,7 @@ class Retention {
 
   // Deletes what its time has come for; segments that reach beyond `settled` stay. Returns how many went.
   int32_t look(int64_t settled);
-  void expire_soon() { manual_.store(true, std::memory_order_release); }
+  void expire_soon() { manual_looks_.store(manual_looks_max, std::memory_order_release); }
 
  private:
   enum class Need { nothing, expired, oldest };
@@ -51,7 +51,9 @@ class Retention {
   FileSystem& files_;
   const Clock& clock_;
   CommitLog& log_;
-  std::atomic<bool> manual_{false};
+  // As Apache: so many looks follow one wish, since one look deletes a few files only.
+  static constexpr int manual_looks_max = 20;
+  std::atomic<int> manual_looks_{0};
   int64_t next_look_ns_ = -1;
 };
 

@@ -27,6 +27,12 @@ class RetentionStoreTest : public testing::Test {
     for (int i = 0; i < messages; ++i)
       ASSERT_EQ(f.send("T", 0, std::to_string(i) + std::string(100, 'x')).code, AppendCode::ok);
   }
+  // Only what is durable may go.
+  void settle() {
+    std::atomic<bool> done{false};
+    f.store->wait_durable(f.last_end, 60'000, [&](DurableCode) { done = true; });
+    ASSERT_TRUE(eventually([&] { return done.load(); }));
+  }
   int64_t begin() { return f.store->stats().min_physical_offset; }
 
   FaultyFileSystem disk{1, 1 << 20};
@@ -40,6 +46,7 @@ TEST_F(RetentionStoreTest, ExpiredSegmentsGoAndTheQueuesFollow) {
   ASSERT_NO_FATAL_FAILURE(fill(300));
   EXPECT_EQ(begin(), 0) << "not the hour";
   const auto held = f.get("T", 0, 0);
+  ASSERT_NO_FATAL_FAILURE(settle());
   f.store->delete_expired_soon();
   ASSERT_TRUE(eventually([&] { return begin() > 0; }));
   const ConsumeQueue* queue = f.store->find_queue("T", 0);
@@ -68,6 +75,7 @@ TEST_F(RetentionStoreTest, AFillingDiskTakesTheOldestAtAnyAge) {
   f.options.disk_forcibly_percent = 85;
   ASSERT_TRUE(f.open().ok());
   ASSERT_NO_FATAL_FAILURE(fill(800));
+  ASSERT_NO_FATAL_FAILURE(settle());
   f.clock.advance_ms(1);
   EXPECT_EQ(begin(), 0);
   disk.set_quota_bytes(disk.used_bytes() * 10 / 9);
@@ -80,6 +88,7 @@ TEST_F(RetentionStoreTest, NothingGoesBeforeItsTime) {
   f.options.delete_when = "00;01;02;03;04;05;06;07;08;09;10;11;12;13;14;15;16;17;18;19;20;21;22;23";
   ASSERT_TRUE(f.open().ok());
   ASSERT_NO_FATAL_FAILURE(fill(500));
+  ASSERT_NO_FATAL_FAILURE(settle());
   f.clock.advance_ms(3'599'999);
   const int64_t looks = disk.calls(FileOp::space);
   ASSERT_TRUE(eventually([&] { return disk.calls(FileOp::space) > looks + 3; }));
