@@ -1,5 +1,53 @@
 # test: everything that decides whether this tree is good. Its last line is "N passed, N failed".
 
+test_passed=0 test_failed=0 test_skipped=0
+
+# add_counts NAME SECONDS "PASSED FAILED SKIPPED"
+add_counts() {
+  local p f s
+  read -r p f s <<<"${3:-0 1 0}"
+  say "$1: $p passed, $f failed, $s skipped in $2 s"
+  test_passed=$((test_passed + p)) test_failed=$((test_failed + f)) test_skipped=$((test_skipped + s))
+}
+
+# logged_suite NAME COMMAND...: a suite that prints closing lines of its own; its log is shown when something failed.
+logged_suite() {
+  local name=$1 log started=$SECONDS status=0 counts
+  shift
+  log=$root/build/test-$name.log
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  counts=$(python3 -B scripts/lib/count_tests.py log "$log" "$status") || counts="0 1 0"
+  case $counts in
+    *' 0 '*) ;;
+    *) grep -vE '^PASS ' "$log" | tail -n 100 ;;
+  esac
+  add_counts "$name" $((SECONDS - started)) "$counts"
+}
+
+ctest_suite() {
+  local results=$root/build/release/ctest-results.xml log=build/release/ctest.log started=$SECONDS status=0 counts
+  rm -f "$results"
+  ctest --test-dir build/release -j "$(job_count)" --output-on-failure --no-tests=error --output-junit "$results" \
+    --test-output-size-passed 4000000 --test-output-size-failed 4000000 >"$log" 2>&1 || status=1
+  counts=$(python3 -B scripts/lib/count_tests.py ctest "$results") || counts="0 1 0"
+  # A run that broke without a failed test still is a failure, and must not read as a success.
+  case "$status $counts" in
+    "1 "*" 0 "*) counts="0 1 0" ;;
+  esac
+  if [ $status -ne 0 ]; then grep -vE '^ *Start +[0-9]+:| Passed +[0-9.]+ sec' "$log" | tail -n 300; fi
+  add_counts ctest $((SECONDS - started)) "$counts"
+}
+
+# One store folder passed between Apache's store classes and ours.
+java_store_suite() {
+  local log=$root/build/java-store.out status=0
+  ROCKETMQ_CLASSPATH=$(scripts/apache/broker --classpath) tests/crash/java_store.sh "$root/build/release/bin/store_tool" >"$log" 2>&1 || status=$?
+  cat "$log"
+  [ $status -ne 0 ] && ! grep -q '^FAIL' "$log" && echo "FAIL: ended with status $status" >>"$log"
+  echo "$(grep -c '^ok' "$log" || true) passed, $(grep -c '^FAIL' "$log" || true) failed"
+  return $status
+}
+
 verb_test() {
   local fast=
   case ${1:-} in
@@ -7,46 +55,28 @@ verb_test() {
     --fast) fast=1 ;;
     *) fail "test takes --fast, not '$1'" ;;
   esac
+  local started=$SECONDS
   need_build
   [ -z "$fast" ] && need_test
-  local started=$SECONDS passed=0 failed=0 skipped=0 status=0
   mkdir -p build
 
   step "build release"
   build_preset release
-
-  step "unit, golden, model, crash and tidy tests"
-  local results=$root/build/release/ctest-results.xml step_started=$SECONDS
-  rm -f "$results"
-  # Two jobs even on one core: crash and timing tests mostly wait.
-  ctest --test-dir build/release -j "$(job_count)" --output-on-failure --no-tests=error --output-junit "$results" \
-    --test-output-size-passed 4000000 --test-output-size-failed 4000000 >build/release/ctest.log 2>&1 || status=1
-  local counts
-  counts=$(python3 scripts/lib/count_tests.py ctest "$results") || status=1
-  read -r passed failed skipped <<<"${counts:-0 1 0}"
-  if [ "$failed" -gt 0 ] || [ $status -ne 0 ]; then grep -vE '^ *Start +[0-9]+:' build/release/ctest.log | tail -n 300; fi
-  say "ctest: $passed passed, $failed failed, $skipped skipped in $((SECONDS - step_started)) s"
-
-  if [ -z "$fast" ] && [ -x tests/conformance/run ]; then
-    step "conformance: the real Java clients, and Apache's broker as the model"
-    step_started=$SECONDS
-    local log=$root/build/conformance.log conformance_status=0
-    tests/conformance/run >"$log" 2>&1 </dev/null || conformance_status=$?
-    if [ $conformance_status -ne 0 ]; then
-      status=1
-      tail -n 200 "$log"
-    fi
-    counts=$(python3 scripts/lib/count_tests.py log "$log" "$conformance_status") || status=1
-    local p f s
-    read -r p f s <<<"${counts:-0 1 0}"
-    say "conformance: $p passed, $f failed, $s skipped in $((SECONDS - step_started)) s"
-    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  step "unit, golden, model, crash and house-rule tests"
+  ctest_suite
+  if [ -z "$fast" ]; then
+    step "conformance: real Java clients, 5.5 and 4.9"
+    logged_suite conformance tests/conformance/run
+    step "kill -9 under load, both flush modes"
+    logged_suite kill9-async tests/crash/java-kill9/run 4 20260101 ASYNC_FLUSH
+    logged_suite kill9-sync tests/crash/java-kill9/run 4 20260102 SYNC_FLUSH
+    step "one store directory, Apache's broker and ours in turns"
+    logged_suite store-exchange env OTHER_BROKER_CMD="$root/scripts/apache/broker" tests/conformance/store-exchange/run
+    logged_suite java-store java_store_suite
   fi
 
-  # A step that broke without a failed test still is a failure, and must not read as a success.
-  if [ $status -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
-  say "all of it took $((SECONDS - started)) s"
   say ""
-  say "$passed passed, $failed failed, $skipped skipped"
-  [ "$failed" -eq 0 ]
+  say "all of it took $((SECONDS - started)) s"
+  say "$test_passed passed, $test_failed failed, $test_skipped skipped"
+  [ "$test_failed" -eq 0 ]
 }
