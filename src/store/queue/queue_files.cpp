@@ -157,6 +157,7 @@ void QueueFiles::forget_maps(int64_t from) {
 
 Status QueueFiles::cut(int64_t end, bool zero_rest) {
   // The first file stays even when nothing is left in it: its name remembers how far the queue had come.
+  const bool removes = starts_.size() > 1 && starts_.back() >= end;
   while (starts_.size() > 1 && starts_.back() >= end) {
     const int64_t start = starts_.back();
     forget_maps(start);
@@ -167,6 +168,10 @@ Status QueueFiles::cut(int64_t end, bool zero_rest) {
     }
     if (Status s = files_.remove(path(start)); !s) return s;
     starts_.pop_back();
+  }
+  // A power cut must not bring them back: behind a shortened file, or with units that point into a newer log.
+  if (removes) {
+    if (Status s = files_.sync_dir(dir_); !s) return s;
   }
   if (!zero_rest || starts_.empty() || end >= unit_limit()) return {};
   if (Status s = open_for_write(starts_.back()); !s) return s;
