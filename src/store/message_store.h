@@ -70,7 +70,7 @@ enum class AppendCode {
   closed,    // closing, or stopped after a failed fsync
   no_space,  // disk full
   io_error,
-  record_too_large,  // larger than a record or a segment may be
+  record_too_large,  // larger than a record or a segment may be; or a zero byte in topic or properties
 };
 
 struct AppendItem {

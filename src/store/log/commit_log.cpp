@@ -38,6 +38,15 @@ static size_t group_end(std::span<const AppendItem> items, size_t first) {
   return end;
 }
 
+// Recovery takes a stretch of zeros in topic or properties for a sector that a power cut lost. No client writes any,
+// and nobody shall cut the log with them.
+static bool texts_fit(const message::RecordSpec& spec) {
+  const auto has_zero = [](std::string_view text) { return text.find('\0') != std::string_view::npos; };
+  return spec.topic.size() <= message::topic_length_max &&
+         spec.properties.size() + spec.properties_tail.size() < message::properties_length_max &&
+         !has_zero(spec.topic) && !has_zero(spec.properties) && !has_zero(spec.properties_tail);
+}
+
 void CommitLog::encode(std::span<AppendItem> items, Buffer& scratch) const {
   scratch.clear();
   const int64_t segment_room = options_.segment_size_bytes - static_cast<int64_t>(message::blank_bytes);
@@ -49,9 +58,8 @@ void CommitLog::encode(std::span<AppendItem> items, Buffer& scratch) const {
       const message::RecordSpec& spec = items[i].spec;
       const size_t size = message::record_size(spec);
       bytes += static_cast<int64_t>(size);
-      fits = fits && static_cast<int64_t>(size) <= options_.record_bytes_max && bytes <= segment_room &&
-             spec.topic.size() <= message::topic_length_max &&
-             spec.properties.size() + spec.properties_tail.size() < message::properties_length_max;
+      fits =
+          fits && static_cast<int64_t>(size) <= options_.record_bytes_max && bytes <= segment_room && texts_fit(spec);
       items[i].size = static_cast<int32_t>(size);
     }
     for (size_t i = first; i < end; ++i) {

@@ -232,6 +232,18 @@ TEST(StoreAppendTest, TooLargeItemsAreRefusedWithTheirGroupOnly) {
   f.close();
 }
 
+TEST(StoreAppendTest, ZeroBytesInPropertiesCannotCutTheLogAfterACrash) {
+  StoreFixture f(small_options(fresh_dir()));
+  ASSERT_TRUE(f.open().ok());
+  const std::string zeros = "k\x01" + std::string(2000, '\0') + "\x02";
+  EXPECT_EQ(f.send("T", 0, "evil", zeros).code, AppendCode::record_too_large);
+  f.send("T", 0, std::string(2000, '\0'));
+  f.send("T", 0, "after");
+  ASSERT_TRUE(f.open().ok());
+  EXPECT_EQ(f.bodies("T", 0), (std::vector<std::string>{std::string(2000, '\0'), "after"}));
+  f.close();
+}
+
 TEST(StoreAppendTest, ScheduledMessagesCarryTheirDeliveryTime) {
   StoreFixture f(small_options(fresh_dir()));
   ASSERT_TRUE(f.open().ok());
