@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "unit/net/log_file.h"
 #include "unit/net/raw_client.h"
 
 namespace merlin::rpc {
