@@ -11,6 +11,7 @@
 #include "door/remoting/pull.h"
 #include "door/remoting/queries.h"
 #include "door/remoting/registration.h"
+#include "door/remoting/static_topics.h"
 #include "door/remoting/topics.h"
 #include "merlin/base/log.h"
 #include "merlin/base/worker_pool.h"
@@ -110,6 +111,7 @@ struct Broker::Parts {
   rpc::Dispatcher dispatcher;
   rpc::Client client;
   meta::TopicTable topics;
+  meta::QueueMappingTable mappings;
   meta::SubscriptionGroups groups;
   meta::ConsumerOffsets offsets;
   service::LongPoll long_poll;
@@ -124,6 +126,7 @@ struct Broker::Parts {
   door::ClientsDoor clients_door;
   door::OffsetsDoor offsets_door;
   door::TopicsDoor topics_door;
+  door::StaticTopicsDoor static_topics_door;
   door::QueriesDoor queries_door;
   door::BrokerAdminDoor admin_door;
   int64_t ticks = 0;           // seconds of housekeeping; reactor 0 only
@@ -144,6 +147,7 @@ struct Broker::Parts {
         dispatcher(workers),
         client(server, dispatcher),
         topics(f, c, s.text("storePathRootDir")),
+        mappings(f, c, s.text("storePathRootDir")),
         groups(f, c, s.text("storePathRootDir")),
         offsets(f, c, s.text("storePathRootDir")),
         long_poll(c, static_cast<size_t>(s.int64("merlinHeldPullsMax"))),
@@ -157,14 +161,17 @@ struct Broker::Parts {
                  s.live_int("maxTransferBytesOnMessageInDisk"), s.live_int("maxTransferCountOnMessageInDisk"),
                  s.live_int("brokerPermission"), s.live_int("useServerSideResetOffset")},
              store, topics, groups, offsets, clients, stats),
-        registration(registration_settings(s), client, topics),
-        produce_door(produce, store, workers, server.reactors().size(), s.int32("syncFlushTimeout")),
-        pull_door({s.live_int("longPollingEnable"), s.live_int("shortPollingTimeMills")}, c, pull, long_poll,
-                  server.reactors().size()),
+        registration(registration_settings(s), client, topics, mappings),
+        produce_door(produce, store, door::StaticQueues(mappings), workers, server.reactors().size(),
+                     s.int32("syncFlushTimeout")),
+        pull_door({s.live_int("longPollingEnable"), s.live_int("shortPollingTimeMills")}, c, pull,
+                  door::StaticQueues(mappings), long_poll, server.reactors().size()),
         clients_door(c, dispatcher, clients, topics, groups),
-        offsets_door(s.text("brokerName"), store, topics, groups, offsets, locks,
+        offsets_door(s.text("brokerName"), store, topics, door::StaticQueues(mappings), groups, offsets, locks,
                      s.live_int("useServerSideResetOffset")),
-        topics_door({s.text("brokerName"), s.live_int("brokerPermission")}, store, topics, groups, offsets, clients),
+        topics_door({s.text("brokerName"), s.live_int("brokerPermission")}, store, topics, mappings, groups, offsets,
+                    clients),
+        static_topics_door(s.text("brokerName"), topics, mappings),
         queries_door(store, s.int32("defaultQueryMaxNum")),
         admin_door(s, std::move(config_path), f, c, store, stats, long_poll, workers) {}
 
@@ -182,6 +189,7 @@ void Broker::Parts::connect() {
   dispatcher.add(clients_door, door::ClientsDoor::rows);
   dispatcher.add(offsets_door, door::OffsetsDoor::rows);
   dispatcher.add(topics_door, door::TopicsDoor::rows);
+  dispatcher.add(static_topics_door, door::StaticTopicsDoor::rows);
   dispatcher.add(queries_door, door::QueriesDoor::rows);
   dispatcher.add(admin_door, door::BrokerAdminDoor::rows);
   dispatcher.add_burst_participant(&produce_door);
@@ -193,6 +201,7 @@ void Broker::Parts::connect() {
   produce.set_topic_created(topic_changed);
   clients_door.set_topic_created(topic_changed);
   topics_door.set_topic_changed(topic_changed);
+  static_topics_door.set_topic_changed(topic_changed);
   admin_door.set_permission_changed([this] {
     topics.bump_version();
     registration.register_topic(nullptr);
@@ -221,6 +230,7 @@ Status Broker::Parts::open() {
   if (Status s = store.open(); !s) return s.error().with("open the store " + settings.text("storePathRootDir"));
   store_open = true;
   if (Status s = topics.open(topic_setup(settings)); !s) return s.error().with("open topics.json");
+  if (Status s = mappings.open(); !s) return s.error().with("open topicQueueMapping.json");
   if (Status s = groups.open(); !s) return s.error().with("open subscriptionGroup.json");
   if (Status s = offsets.open(); !s) return s.error().with("open consumerOffset.json");
   const std::string address = settings.text("bindAddress");
@@ -232,7 +242,8 @@ void Broker::Parts::persist() {
   // One at a time; a slow disk must not pile up jobs.
   if (persisting.exchange(true)) return;
   const bool accepted = workers.submit([this] {
-    for (const Status& s : {offsets.persist_if_dirty(), topics.persist_if_dirty(), groups.persist_if_dirty()}) {
+    for (const Status& s : {offsets.persist_if_dirty(), topics.persist_if_dirty(), mappings.persist_if_dirty(),
+                            groups.persist_if_dirty()}) {
       if (!s) log_warn("meta", "{}", s.error().message);
     }
     persisting = false;
@@ -309,7 +320,8 @@ void Broker::stop() {
     p.serving = false;
   }
   if (p.store_open) {
-    for (const Status& s : {p.offsets.persist_if_dirty(), p.topics.persist_if_dirty(), p.groups.persist_if_dirty()}) {
+    for (const Status& s : {p.offsets.persist_if_dirty(), p.topics.persist_if_dirty(), p.mappings.persist_if_dirty(),
+                            p.groups.persist_if_dirty()}) {
       if (!s) log_error("meta", "{}", s.error().message);
     }
     p.store.close();

@@ -38,15 +38,16 @@ std::string TopicConfig::text() const {
       name, read_queue_nums, write_queue_nums, perm_text(perm), filter_name(*this), topic_sys_flag, order, shown);
 }
 
-std::string TopicConfig::json() const {
+std::string TopicConfig::json(std::string_view mapping_detail) const {
   std::string out;
-  append_topic_json(out, *this);
+  append_topic_json(out, *this, mapping_detail);
   return out;
 }
 
-void append_topic_json(std::string& out, const TopicConfig& config) {
+void append_topic_json(std::string& out, const TopicConfig& config, std::string_view mapping_detail) {
   out += R"({"attributes":)";
   append_attributes_json(out, config.attributes);
+  if (!mapping_detail.empty()) out.append(R"(,"mappingDetail":)").append(mapping_detail);
   out += fmt::format(R"(,"order":{},"perm":{},"readQueueNums":{},"topicFilterType":"{}","topicName":)", config.order,
                      config.perm, config.read_queue_nums, filter_name(config));
   append_json_string(out, config.name);
@@ -99,11 +100,11 @@ Result<std::vector<TopicConfig>> TopicConfig::parse_list(std::string_view json) 
   return out;
 }
 
-std::string topic_wrapper_json(std::span<const TopicPtr> topics, const DataVersion& version,
-                               int32_t broker_permission) {
+std::string topic_wrapper_json(std::span<const TopicPtr> topics, const DataVersion& version, int32_t broker_permission,
+                               const MappingTexts& mappings) {
   const bool is_restricted = (broker_permission & perm_read) == 0 || (broker_permission & perm_write) == 0;
-  DataVersion mapping_version;
-  mapping_version.timestamp_ms = version.timestamp_ms;
+  DataVersion mapping_version = mappings.version;
+  if (mapping_version == DataVersion()) mapping_version.timestamp_ms = version.timestamp_ms;
   std::string out = fmt::format(R"({{"dataVersion":{},"mappingDataVersion":{},"topicConfigTable":{{)", version.json(),
                                 mapping_version.json());
   bool is_first = true;
@@ -123,7 +124,8 @@ std::string topic_wrapper_json(std::span<const TopicPtr> topics, const DataVersi
     masked.perm = topic->perm & broker_permission;
     append_topic_json(out, masked);
   }
-  out += R"(},"topicQueueMappingDetailMap":{},"topicQueueMappingInfoMap":{}})";
+  out.append(R"(},"topicQueueMappingDetailMap":{)").append(mappings.details);
+  out.append(R"(},"topicQueueMappingInfoMap":{)").append(mappings.infos).append("}}");
   return out;
 }
 

@@ -61,7 +61,8 @@ struct TopicConfig {
   std::string_view message_type() const { return attribute("message.type", "NORMAL"); }
   // As Java's toString(), for logs and remarks.
   std::string text() const;
-  std::string json() const;
+  // With `mapping_detail`, a JSON object: as TopicConfigAndQueueMapping, the form for static topics.
+  std::string json(std::string_view mapping_detail = {}) const;
   // "name readQ writeQ perm SINGLE_TAG {attributes}", the form inside a compressed registration.
   std::string line() const;
   // One TopicConfig object; unknown fields are passed over, missing ones keep their defaults.
@@ -162,11 +163,18 @@ class TopicTable {
   std::atomic<uint64_t> generation_{1};  // counts changes; grows under mutex_
 };
 
+// What the wrapper below says of static topics: "topic":{..} of each, without the braces around.
+struct MappingTexts {
+  DataVersion version;
+  std::string details;
+  std::string infos;
+};
+
 // The body of GET_ALL_TOPIC_CONFIG and the wrapper inside a registration (TopicConfigAndMappingSerializeWrapper). With
 // `broker_permission` lacking read or write, each topic goes out as Apache sends it then: permission masked, other
 // fields default.
 std::string topic_wrapper_json(std::span<const TopicPtr> topics, const DataVersion& version,
-                               int32_t broker_permission = 6);
+                               int32_t broker_permission = 6, const MappingTexts& mappings = {});
 // [seq, seq + max) of the sorted table, from 0 when `data_version_json` is not the current version
 // (subTopicConfigTable).
 std::vector<TopicPtr> topic_page(const TopicTable& table, std::string_view data_version_json, int64_t seq, int64_t max);

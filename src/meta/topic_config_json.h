@@ -7,6 +7,6 @@
 namespace merlin::meta {
 
 Result<TopicConfig> topic_config_of(const nlohmann::json& object);
-void append_topic_json(std::string& out, const TopicConfig& config);
+void append_topic_json(std::string& out, const TopicConfig& config, std::string_view mapping_detail = {});
 
 }  // namespace merlin::meta

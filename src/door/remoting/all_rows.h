@@ -11,6 +11,7 @@
 #include "door/remoting/produce.h"
 #include "door/remoting/pull.h"
 #include "door/remoting/queries.h"
+#include "door/remoting/static_topics.h"
 #include "door/remoting/topics.h"
 
 namespace merlin::door {
@@ -42,8 +43,8 @@ constexpr bool all_different(const std::array<int32_t, N>& codes) {
 
 }  // namespace detail
 
-inline constexpr auto implemented_codes =
-    detail::codes_of<ProduceDoor, PullDoor, ClientsDoor, OffsetsDoor, TopicsDoor, QueriesDoor, BrokerAdminDoor>();
+inline constexpr auto implemented_codes = detail::codes_of<ProduceDoor, PullDoor, ClientsDoor, OffsetsDoor, TopicsDoor,
+                                                           StaticTopicsDoor, QueriesDoor, BrokerAdminDoor>();
 static_assert(detail::all_different(implemented_codes), "two families claim one request code");
 
 // Known to RocketMQ's broker, answered 3 REQUEST_CODE_NOT_SUPPORTED by this build, each with the feature it waits for.
@@ -84,7 +85,6 @@ inline constexpr NotSupported not_supported_codes[] = {
     {400, "pop"},
     {401, "pop"},
     {402, "pop"},
-    {513, "static topics"},
     {905, "replication"},
     {906, "replication"},
     {907, "replication"},

@@ -48,21 +48,26 @@ std::optional<LockRequest> lock_request(rpc::Request& request) {
 }  // namespace
 
 OffsetsDoor::OffsetsDoor(std::string broker_name, store::MessageStore& store, meta::TopicTable& topics,
-                         meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, service::QueueLocks& locks,
-                         const std::atomic<int64_t>& server_side_reset)
+                         StaticQueues static_queues, meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets,
+                         service::QueueLocks& locks, const std::atomic<int64_t>& server_side_reset)
     : broker_name_(std::move(broker_name)),
       store_(store),
       topics_(topics),
+      static_queues_(static_queues),
       groups_(groups),
       offsets_(offsets),
       locks_(locks),
       server_side_reset_(server_side_reset) {}
 
 void OffsetsDoor::query(rpc::Request& request) {
-  const auto header = header_or_answer<QueryConsumerOffsetHeader>(request);
-  if (!header) return;
+  auto header = header_or_answer<QueryConsumerOffsetHeader>(request);
+  StaticQueue mapped;
+  if (!header || !static_queues_.resolve(request, header->topic, header->queue_id, mapped)) return;
   const int64_t offset = offsets_.query(header->consumer_group, header->topic, header->queue_id);
-  if (offset >= 0) return reply_offset(request, "offset", offset);
+  if (offset >= 0) return reply_offset(request, "offset", mapped.to_logic(offset));
+  if (mapped.logic_offset != 0) {
+    return request.reply(rc::query_not_found, "Not found, maybe this group consumer boot first");
+  }
   if (header->set_zero_if_not_found.has_value() && !*header->set_zero_if_not_found) {
     return request.reply(rc::query_not_found, "Not found, do not set to zero, maybe this group boot first");
   }
@@ -75,8 +80,9 @@ void OffsetsDoor::query(rpc::Request& request) {
 }
 
 void OffsetsDoor::update(rpc::Request& request) {
-  const auto header = header_or_answer<UpdateConsumerOffsetHeader>(request);
-  if (!header) return;
+  auto header = header_or_answer<UpdateConsumerOffsetHeader>(request);
+  StaticQueue mapped;
+  if (!header || !static_queues_.resolve(request, header->topic, header->queue_id, mapped)) return;
   if (!groups_.contains(header->consumer_group)) {
     return request.reply(rc::subscription_group_not_exist,
                          "Group " + std::string(header->consumer_group) + " not exist!");
@@ -88,7 +94,8 @@ void OffsetsDoor::update(rpc::Request& request) {
       offsets_.has_reset(header->consumer_group, header->topic, header->queue_id)) {
     return request.reply(rc::success, "Offset has been previously reset");
   }
-  if (!offsets_.commit(header->consumer_group, header->topic, header->queue_id, header->commit_offset)) {
+  if (!offsets_.commit(header->consumer_group, header->topic, header->queue_id,
+                       mapped.to_physical(header->commit_offset))) {
     return request.reply(rc::invalid_parameter,
                          "queueId " + std::to_string(header->queue_id) + " is refused: a group may commit at most " +
                              std::to_string(meta::ConsumerOffsets::queues_per_group_max) + " queues per topic");
@@ -97,35 +104,39 @@ void OffsetsDoor::update(rpc::Request& request) {
 }
 
 void OffsetsDoor::max_offset(rpc::Request& request) {
-  const auto header = header_or_answer<TopicQueueHeader>(request);
-  if (!header) return;
+  auto header = header_or_answer<TopicQueueHeader>(request);
+  StaticQueue mapped;
+  if (!header || !static_queues_.resolve(request, header->topic, header->queue_id, mapped)) return;
   const store::ConsumeQueue* queue = store_.find_queue(header->topic, header->queue_id);
-  reply_offset(request, "offset", queue == nullptr ? 0 : store_.max_offset(queue));
+  reply_offset(request, "offset", mapped.to_logic(queue == nullptr ? 0 : store_.max_offset(queue)));
 }
 
 void OffsetsDoor::min_offset(rpc::Request& request) {
-  const auto header = header_or_answer<TopicQueueHeader>(request);
-  if (!header) return;
+  auto header = header_or_answer<TopicQueueHeader>(request);
+  StaticQueue mapped;
+  if (!header || !static_queues_.resolve(request, header->topic, header->queue_id, mapped)) return;
   const store::ConsumeQueue* queue = store_.find_queue(header->topic, header->queue_id);
   // Apache makes the queue by asking, so an unknown one is an empty one.
-  reply_offset(request, "offset", queue == nullptr ? 0 : store_.min_offset(queue));
+  reply_offset(request, "offset", mapped.to_logic_within(queue == nullptr ? 0 : store_.min_offset(queue)));
 }
 
 void OffsetsDoor::search(rpc::Request& request) {
-  const auto header = header_or_answer<SearchOffsetHeader>(request);
-  if (!header) return;
+  auto header = header_or_answer<SearchOffsetHeader>(request);
+  StaticQueue mapped;
+  if (!header || !static_queues_.resolve(request, header->topic, header->queue_id, mapped)) return;
   const bool upper = header->boundary_type == "upper" || header->boundary_type == "UPPER";
   const store::ConsumeQueue* queue = store_.find_queue(header->topic, header->queue_id);
   const int64_t offset =
       queue == nullptr
           ? 0
           : store_.offset_by_time(queue, header->timestamp, upper ? store::Boundary::upper : store::Boundary::lower);
-  reply_offset(request, "offset", offset);
+  reply_offset(request, "offset", mapped.to_logic(offset));
 }
 
 void OffsetsDoor::earliest_time(rpc::Request& request) {
-  const auto header = header_or_answer<TopicQueueHeader>(request);
-  if (!header) return;
+  auto header = header_or_answer<TopicQueueHeader>(request);
+  StaticQueue mapped;
+  if (!header || !static_queues_.resolve(request, header->topic, header->queue_id, mapped)) return;
   const store::ConsumeQueue* queue = store_.find_queue(header->topic, header->queue_id);
   reply_offset(request, "timestamp", queue == nullptr ? -1 : store_.store_timestamp(queue, store_.min_offset(queue)));
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "door/remoting/headers.h"
+#include "door/remoting/static_queue.h"
 #include "merlin/wire/request_code.h"
 #include "meta/consumer_offsets.h"
 #include "meta/subscription_group.h"
@@ -17,7 +18,7 @@ namespace merlin::door {
 
 class OffsetsDoor {
  public:
-  OffsetsDoor(std::string broker_name, store::MessageStore& store, meta::TopicTable& topics,
+  OffsetsDoor(std::string broker_name, store::MessageStore& store, meta::TopicTable& topics, StaticQueues static_queues,
               meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, service::QueueLocks& locks,
               const std::atomic<int64_t>& server_side_reset);
 
@@ -36,6 +37,7 @@ class OffsetsDoor {
   const std::string broker_name_;
   store::MessageStore& store_;
   meta::TopicTable& topics_;
+  const StaticQueues static_queues_;
   meta::SubscriptionGroups& groups_;
   meta::ConsumerOffsets& offsets_;
   service::QueueLocks& locks_;

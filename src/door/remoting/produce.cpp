@@ -16,6 +16,7 @@ struct ProduceDoor::Waiting {
   int32_t opaque = 0;
   bool is_oneway = false;
   service::PlacedRequest placed;
+  StaticQueue mapped;
 };
 
 struct ProduceDoor::ReactorBurst {
@@ -33,6 +34,12 @@ struct Placement {
   int32_t queue_id = 0;
   int64_t queue_offset = 0;
 };
+
+// A producer of a static topic is told the logical queue and the offset in it.
+Placement placement_of(std::string_view ids, std::string_view unique_key, int32_t queue_id, int64_t queue_offset,
+                       const StaticQueue& mapped) {
+  return {ids, unique_key, mapped.is_mapped ? mapped.global_id : queue_id, mapped.to_logic_within(queue_offset)};
+}
 
 void append_ids(std::span<const store::AppendItem> items, std::string& out) {
   out.clear();
@@ -66,9 +73,13 @@ void write_answer(Buffer& out, wire::Serialization serialization, int32_t opaque
 
 }  // namespace
 
-ProduceDoor::ProduceDoor(service::Produce& produce, store::MessageStore& store, WorkerPool& workers,
-                         size_t reactor_count, int32_t sync_flush_timeout_ms)
-    : produce_(produce), store_(store), workers_(workers), sync_flush_timeout_ms_(sync_flush_timeout_ms) {
+ProduceDoor::ProduceDoor(service::Produce& produce, store::MessageStore& store, StaticQueues static_queues,
+                         WorkerPool& workers, size_t reactor_count, int32_t sync_flush_timeout_ms)
+    : produce_(produce),
+      store_(store),
+      static_queues_(static_queues),
+      workers_(workers),
+      sync_flush_timeout_ms_(sync_flush_timeout_ms) {
   for (size_t i = 0; i < reactor_count; ++i) bursts_.push_back(std::make_unique<ReactorBurst>());
 }
 
@@ -105,8 +116,9 @@ void ProduceDoor::handle(rpc::Request& request, const SendMessageHeader& header,
 
   ReactorBurst& burst = *bursts_[request.connection().reactor().index()];
   Waiting waiting;
+  if (!static_queues_.resolve(request, send.topic, send.queue_id, waiting.mapped)) return;
   const service::Refusal refusal = produce_.prepare(send, burst.records, waiting.placed);
-  if (refusal.outcome == service::Outcome::needs_worker) return send_on_worker(request, send);
+  if (refusal.outcome == service::Outcome::needs_worker) return send_on_worker(request, send, waiting.mapped);
   if (!refusal.ok()) return refuse(request, refusal);
   waiting.serialization = request.command().serialization;
   waiting.opaque = request.command().opaque;
@@ -136,7 +148,8 @@ void ProduceDoor::on_burst_end(net::Connection& connection) {
       continue;
     }
     append_ids(own, burst.ids);
-    const Placement placement{burst.ids, w.placed.unique_key, w.placed.queue_id, own.front().queue_offset};
+    const Placement placement =
+        placement_of(burst.ids, w.placed.unique_key, w.placed.queue_id, own.front().queue_offset, w.mapped);
     write_answer(connection.out(), w.serialization, w.opaque, rc::success, {}, &placement, produce_.settings());
   }
   if (any_waits) answer_when_durable(connection, burst, end_offset);
@@ -184,7 +197,8 @@ void ProduceDoor::answer_when_durable(net::Connection& connection, ReactorBurst&
                          "service not available now. fdatasync of the commit log failed", nullptr, produce_.settings());
             continue;
           }
-          const Placement placement{k.ids, k.unique_key, k.waiting.placed.queue_id, k.queue_offset};
+          const Placement placement =
+              placement_of(k.ids, k.unique_key, k.waiting.placed.queue_id, k.queue_offset, k.waiting.mapped);
           const int32_t code = durable == store::DurableCode::durable ? rc::success : rc::flush_disk_timeout;
           write_answer(out, k.waiting.serialization, k.waiting.opaque, code, {}, &placement, produce_.settings());
         }
@@ -217,10 +231,10 @@ struct OwnedSend {
 
 }  // namespace
 
-void ProduceDoor::send_on_worker(rpc::Request& request, const service::SendRequest& send) {
+void ProduceDoor::send_on_worker(rpc::Request& request, const service::SendRequest& send, const StaticQueue& mapped) {
   auto owned = std::make_shared<OwnedSend>(send);
   auto responder = std::make_shared<rpc::Responder>(request.defer());
-  const bool accepted = workers_.submit([this, owned, responder] {
+  const bool accepted = workers_.submit([this, owned, responder, mapped] {
     service::ProduceBurst burst;
     service::PlacedRequest placed;
     service::Refusal refusal = produce_.create_topic(owned->request);
@@ -239,13 +253,13 @@ void ProduceDoor::send_on_worker(rpc::Request& request, const service::SendReque
     append_ids(burst.items, ids);
     const std::string unique_key(placed.unique_key);
     const int64_t queue_offset = burst.items.front().queue_offset;
-    auto answer = [this, owned, responder, ids, unique_key, queue_offset,
+    auto answer = [this, owned, responder, mapped, ids, unique_key, queue_offset,
                    queue_id = placed.queue_id](store::DurableCode durable) {
       if (durable == store::DurableCode::failed) {
         return responder->reply(rc::service_not_available,
                                 "service not available now. fdatasync of the commit log failed");
       }
-      const Placement placement{ids, unique_key, queue_id, queue_offset};
+      const Placement placement = placement_of(ids, unique_key, queue_id, queue_offset, mapped);
       responder->reply_with(durable == store::DurableCode::durable ? rc::success : rc::flush_disk_timeout, {}, {},
                             [&](wire::CommandWriter& w) { write_placement(w, placement, produce_.settings()); });
     };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "door/remoting/headers.h"
+#include "door/remoting/static_queue.h"
 #include "merlin/base/worker_pool.h"
 #include "merlin/wire/request_code.h"
 #include "rpc/dispatcher.h"
@@ -18,8 +19,8 @@ namespace merlin::door {
 
 class ProduceDoor final : public rpc::BurstParticipant {
  public:
-  ProduceDoor(service::Produce& produce, store::MessageStore& store, WorkerPool& workers, size_t reactor_count,
-              int32_t sync_flush_timeout_ms);
+  ProduceDoor(service::Produce& produce, store::MessageStore& store, StaticQueues static_queues, WorkerPool& workers,
+              size_t reactor_count, int32_t sync_flush_timeout_ms);
   ~ProduceDoor() override;
 
   void on_burst_end(net::Connection& connection) override;
@@ -31,11 +32,12 @@ class ProduceDoor final : public rpc::BurstParticipant {
   void send(rpc::Request& request);
   void send_v2(rpc::Request& request);
   void handle(rpc::Request& request, const SendMessageHeader& header, bool batch);
-  void send_on_worker(rpc::Request& request, const service::SendRequest& send);
+  void send_on_worker(rpc::Request& request, const service::SendRequest& send, const StaticQueue& mapped);
   void answer_when_durable(net::Connection& connection, ReactorBurst& burst, int64_t end_offset);
 
   service::Produce& produce_;
   store::MessageStore& store_;
+  const StaticQueues static_queues_;
   WorkerPool& workers_;
   const int32_t sync_flush_timeout_ms_;
   std::vector<std::unique_ptr<ReactorBurst>> bursts_;  // one per reactor, used by that reactor only

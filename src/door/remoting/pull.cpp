@@ -16,12 +16,19 @@ struct PullDoor::Held {
   std::string group, topic;
   service::PullRequest request;
   service::PullPlan plan;
+  StaticQueue mapped;
   rpc::Responder responder;
   int64_t deadline_ms = 0;
   uint64_t token = 0;  // of LongPoll, once held
 
-  Held(const service::PullRequest& from, service::PullPlan&& from_plan, rpc::Responder&& to)
-      : group(from.group), topic(from.topic), request(from), plan(std::move(from_plan)), responder(std::move(to)) {
+  Held(const service::PullRequest& from, service::PullPlan&& from_plan, const StaticQueue& from_mapped,
+       rpc::Responder&& to)
+      : group(from.group),
+        topic(from.topic),
+        request(from),
+        plan(std::move(from_plan)),
+        mapped(from_mapped),
+        responder(std::move(to)) {
     request.group = group;
     request.topic = topic;
     request.subscription = {};  // the plan holds the filter
@@ -30,11 +37,18 @@ struct PullDoor::Held {
   }
 };
 
-PullDoor::PullDoor(PullDoorSettings settings, const Clock& clock, service::Pull& pull, service::LongPoll& long_poll,
-                   size_t reactor_count)
-    : settings_(settings), clock_(clock), pull_(pull), long_poll_(long_poll), reactors_(reactor_count) {}
+PullDoor::PullDoor(PullDoorSettings settings, const Clock& clock, service::Pull& pull, StaticQueues static_queues,
+                   service::LongPoll& long_poll, size_t reactor_count)
+    : settings_(settings),
+      clock_(clock),
+      pull_(pull),
+      static_queues_(static_queues),
+      long_poll_(long_poll),
+      reactors_(reactor_count) {}
 
-int32_t PullDoor::code_of(store::GetStatus status, int64_t asked_offset) {
+namespace {
+
+int32_t code_of(store::GetStatus status, int64_t asked_offset) {
   using store::GetStatus;
   switch (status) {
     case GetStatus::found:
@@ -56,13 +70,41 @@ int32_t PullDoor::code_of(store::GetStatus status, int64_t asked_offset) {
   return rc::system_error;
 }
 
-namespace {
+// What the consumer is told, in the offsets it knows.
+struct PullOutcome {
+  int32_t code = 0;
+  int64_t next_begin_offset = 0;
+  int64_t min_offset = 0;
+  int64_t max_offset = 0;
+};
 
-void write_fields(wire::CommandWriter& w, const service::PullPlan& plan, const store::GetResult& result) {
+PullOutcome outcome_of(const StaticQueue& mapped, int64_t asked_offset, const store::GetResult& result) {
+  PullOutcome out{code_of(result.status, asked_offset), result.next_begin_offset, result.min_offset, result.max_offset};
+  if (!mapped.is_mapped) return out;
+  // At a physical queue's end a logical one may go on elsewhere, so its reader waits instead of moving back.
+  if (out.code != rc::success && result.status != store::GetStatus::offset_reset) {
+    if (asked_offset < out.min_offset) {
+      out.code = rc::pull_offset_moved;
+      out.next_begin_offset = out.min_offset;
+    } else if (asked_offset >= out.max_offset) {
+      if (asked_offset > out.max_offset && out.code == rc::pull_offset_moved) out.next_begin_offset = out.max_offset;
+      out.code = rc::pull_not_found;
+    }
+  }
+  out.next_begin_offset = mapped.end_offset > mapped.start_offset ? mapped.to_logic_within(out.next_begin_offset)
+                                                                  : mapped.to_logic(out.next_begin_offset);
+  out.min_offset = mapped.to_logic(out.min_offset);
+  out.max_offset = std::max(mapped.to_logic(out.max_offset), mapped.to_logic(mapped.end_offset));
+  return out;
+}
+
+void write_fields(wire::CommandWriter& w, const service::PullPlan& plan, const StaticQueue& mapped,
+                  const PullOutcome& outcome) {
   w.field("suggestWhichBrokerId", int64_t{0});
-  w.field("nextBeginOffset", result.next_begin_offset);
-  w.field("minOffset", result.min_offset);
-  w.field("maxOffset", result.max_offset);
+  w.field("nextBeginOffset", outcome.next_begin_offset);
+  w.field("minOffset", outcome.min_offset);
+  w.field("maxOffset", outcome.max_offset);
+  if (mapped.is_mapped) w.field("offsetDelta", mapped.delta());
   w.field("topicSysFlag", plan.topic_sys_flag);
   w.field("groupSysFlag", plan.group_sys_flag);
 }
@@ -87,12 +129,12 @@ void write_body(net::Connection& connection, const store::LogBytes& bytes, size_
 }  // namespace
 
 template <class Answer>
-void PullDoor::answer(Answer& to, net::Connection& connection, const service::PullPlan& plan, int64_t asked_offset,
-                      const store::GetResult& result) {
-  const int32_t code = code_of(result.status, asked_offset);
-  const size_t body_bytes = code == rc::success ? result.bytes.bytes : 0;
-  to.begin_body(code, store::text(result.status), body_bytes,
-                [&](wire::CommandWriter& w) { write_fields(w, plan, result); });
+void PullDoor::answer(Answer& to, net::Connection& connection, const service::PullPlan& plan, const StaticQueue& mapped,
+                      int64_t asked_offset, const store::GetResult& result) {
+  const PullOutcome outcome = outcome_of(mapped, asked_offset, result);
+  const size_t body_bytes = outcome.code == rc::success ? result.bytes.bytes : 0;
+  to.begin_body(outcome.code, store::text(result.status), body_bytes,
+                [&](wire::CommandWriter& w) { write_fields(w, plan, mapped, outcome); });
   if (body_bytes > 0) write_body(connection, result.bytes, copied_slice_bytes_max);
 }
 
@@ -111,6 +153,10 @@ void PullDoor::handle(rpc::Request& request) {
   pull.expression_type = header->expression_type;
   pull.sub_version = header->sub_version;
   pull.remote_text = request.connection().remote_text();
+  StaticQueue mapped;
+  if (!static_queues_.resolve(request, pull.topic, pull.queue_id, mapped)) return;
+  pull.queue_offset = mapped.to_physical(pull.queue_offset);
+  pull.commit_offset = mapped.to_physical(pull.commit_offset);
 
   service::PullPlan plan;
   if (const service::Refusal refusal = pull_.plan(pull, plan); !refusal.ok()) return refuse(request, refusal);
@@ -118,15 +164,15 @@ void PullDoor::handle(rpc::Request& request) {
   pull_.read(pull, plan, result);
   pull_.commit_carried_offset(pull);
   const bool may_wait = (pull.sys_flag & service::pull_flag::suspend) != 0 && !request.command().is_oneway();
-  if (may_wait && code_of(result.status, pull.queue_offset) == rc::pull_not_found) {
-    auto held = std::make_shared<Held>(pull, std::move(plan), request.defer());
+  if (may_wait && outcome_of(mapped, pull.queue_offset, result).code == rc::pull_not_found) {
+    auto held = std::make_shared<Held>(pull, std::move(plan), mapped, request.defer());
     const bool long_polling = settings_.long_polling_enable.load(std::memory_order_relaxed) != 0;
     held->deadline_ms = clock_.wall_ms() + (long_polling ? header->suspend_timeout_ms
                                                          : settings_.short_polling_ms.load(std::memory_order_relaxed));
     return hold(std::move(held));
   }
   if (request.command().is_oneway()) return request.answer_later();
-  answer(request, request.connection(), plan, pull.queue_offset, result);
+  answer(request, request.connection(), plan, mapped, pull.queue_offset, result);
 }
 
 void PullDoor::hold(std::shared_ptr<Held> held) {
@@ -167,7 +213,7 @@ void PullDoor::look_again(Held& held) {
   if (connection == nullptr || !connection->is_open()) return held.responder.release();
   store::GetResult& result = reactors_[connection->reactor().index()].result;
   pull_.read(held.request, held.plan, result);
-  answer(held.responder, *connection, held.plan, held.request.queue_offset, result);
+  answer(held.responder, *connection, held.plan, held.mapped, held.request.queue_offset, result);
   connection->flush();
   held.responder.release();
 }

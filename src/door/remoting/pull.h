@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "door/remoting/headers.h"
+#include "door/remoting/static_queue.h"
 #include "merlin/base/clock.h"
 #include "merlin/wire/request_code.h"
 #include "rpc/dispatcher.h"
@@ -29,8 +30,8 @@ class PullDoor {
   // A slice of at most this many bytes is copied next to its header; a longer one is sent from the mapping.
   static constexpr size_t copied_slice_bytes_max = 2048;
 
-  PullDoor(PullDoorSettings settings, const Clock& clock, service::Pull& pull, service::LongPoll& long_poll,
-           size_t reactor_count);
+  PullDoor(PullDoorSettings settings, const Clock& clock, service::Pull& pull, StaticQueues static_queues,
+           service::LongPoll& long_poll, size_t reactor_count);
   // On the connection's reactor: its held pulls are given up, so that clients that come and go do not fill the table.
   void connection_closed(net::Connection& connection);
 
@@ -45,13 +46,13 @@ class PullDoor {
   void hold(std::shared_ptr<Held> held);
   void look_again(Held& held);
   template <class Answer>
-  void answer(Answer& to, net::Connection& connection, const service::PullPlan& plan, int64_t asked_offset,
-              const store::GetResult& result);
-  static int32_t code_of(store::GetStatus status, int64_t asked_offset);
+  void answer(Answer& to, net::Connection& connection, const service::PullPlan& plan, const StaticQueue& mapped,
+              int64_t asked_offset, const store::GetResult& result);
 
   const PullDoorSettings settings_;
   const Clock& clock_;
   service::Pull& pull_;
+  const StaticQueues static_queues_;
   service::LongPoll& long_poll_;
   std::vector<ReactorState> reactors_;  // one per reactor, used by that reactor only
 

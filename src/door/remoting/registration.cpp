@@ -36,15 +36,23 @@ std::vector<std::string> split_nameservers(std::string_view text) {
   return out;
 }
 
-Registration::Registration(RegistrationSettings settings, rpc::Client& client, meta::TopicTable& topics)
-    : settings_(std::move(settings)), client_(client), topics_(topics) {}
+Registration::Registration(RegistrationSettings settings, rpc::Client& client, meta::TopicTable& topics,
+                           const meta::QueueMappingTable& mappings)
+    : settings_(std::move(settings)), client_(client), topics_(topics), mappings_(mappings) {}
 
-rpc::Call Registration::register_call(std::span<const meta::TopicPtr> topics) const {
+rpc::Call Registration::register_all_call() const {
+  const std::vector<meta::TopicPtr> topics = topics_.all();
+  return register_call(topics, mappings_.all());
+}
+
+rpc::Call Registration::register_call(std::span<const meta::TopicPtr> topics,
+                                      const std::vector<meta::QueueMappingPtr>& mappings) const {
   rpc::Call call;
   call.code = wire::request_code::register_broker;
   call.body =
       "{\"filterServerList\":[],\"topicConfigSerializeWrapper\":" +
-      meta::topic_wrapper_json(topics, topics_.version(), static_cast<int32_t>(settings_.broker_permission.load())) +
+      meta::topic_wrapper_json(topics, topics_.version(), static_cast<int32_t>(settings_.broker_permission.load()),
+                               {mappings_.version(), {}, meta::mapping_infos_json(mappings)}) +
       "}";
   call.ext = {{"brokerName", settings_.broker_name},
               {"brokerAddr", settings_.broker_addr},
@@ -107,8 +115,7 @@ size_t Registration::send_to_all(const rpc::Call& call, int64_t timeout_ms) {
 }
 
 size_t Registration::register_all(int64_t timeout_ms) {
-  const std::vector<meta::TopicPtr> topics = topics_.all();
-  return send_to_all(register_call(topics), timeout_ms);
+  return send_to_all(register_all_call(), timeout_ms);
 }
 
 void Registration::register_topic(const meta::TopicPtr& topic) {
@@ -118,15 +125,17 @@ void Registration::register_topic(const meta::TopicPtr& topic) {
     return;
   }
   const std::span<const meta::TopicPtr> one(&topic, 1);
-  const size_t accepted = send_to_all(
-      settings_.single_topic_register.load() != 0 ? single_topic_call(*topic) : register_call(one), timeout_ms);
+  std::vector<meta::QueueMappingPtr> mappings;
+  if (auto mapping = mappings_.find(topic->name)) mappings.push_back(std::move(mapping));
+  // The route of code 217 has no place for a mapping.
+  const bool is_single = settings_.single_topic_register.load() != 0 && mappings.empty();
+  const size_t accepted = send_to_all(is_single ? single_topic_call(*topic) : register_call(one, mappings), timeout_ms);
   // A nameserver that does not know this broker refuses a table of one topic: give it the whole.
   if (accepted < settings_.nameservers.size()) register_all(timeout_ms);
 }
 
 void Registration::start_register_all() {
-  const std::vector<meta::TopicPtr> topics = topics_.all();
-  const rpc::Call call = register_call(topics);
+  const rpc::Call call = register_all_call();
   for (const std::string& nameserver : settings_.nameservers) {
     client_.call(nameserver, call, settings_.timeout_ms,
                  [this, nameserver](Result<rpc::OwnedCommand> answer) { note(nameserver, answer); });

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "meta/topic_config.h"
+#include "meta/topic_queue_mapping.h"
 #include "rpc/client.h"
 
 namespace merlin::door {
@@ -35,11 +36,13 @@ class Registration {
   // A changed topic's answer waits at most this long for nameservers that do not answer.
   static constexpr int64_t change_timeout_ms_max = 3'000;
 
-  Registration(RegistrationSettings settings, rpc::Client& client, meta::TopicTable& topics);
+  Registration(RegistrationSettings settings, rpc::Client& client, meta::TopicTable& topics,
+               const meta::QueueMappingTable& mappings);
 
   // Registers the whole table everywhere; returns how many nameservers accepted it. Blocks.
   size_t register_all(int64_t timeout_ms);
-  // Registers one topic (enableSingleTopicRegister: by code 217); nullptr: the whole table. Blocks.
+  // Registers one topic (enableSingleTopicRegister: by code 217, unless it is a static one); nullptr: the whole table.
+  // Blocks.
   void register_topic(const meta::TopicPtr& topic);
   // Renewal: does not wait.
   void start_register_all();
@@ -50,7 +53,9 @@ class Registration {
   const RegistrationSettings& settings() const { return settings_; }
 
  private:
-  rpc::Call register_call(std::span<const meta::TopicPtr> topics) const;
+  rpc::Call register_call(std::span<const meta::TopicPtr> topics,
+                          const std::vector<meta::QueueMappingPtr>& mappings) const;
+  rpc::Call register_all_call() const;
   rpc::Call single_topic_call(const meta::TopicConfig& topic) const;
   // Sends to all and waits; returns the number of answers with code 0.
   size_t send_to_all(const rpc::Call& call, int64_t timeout_ms);
@@ -59,6 +64,7 @@ class Registration {
   const RegistrationSettings settings_;
   rpc::Client& client_;
   meta::TopicTable& topics_;
+  const meta::QueueMappingTable& mappings_;
   mutable std::mutex mutex_;
   std::map<std::string, std::string> last_state_;  // guarded by mutex_; what was logged last, by nameserver
 };

@@ -4,6 +4,7 @@
 
 #include "door/remoting/answer.h"
 #include "door/remoting/json_text.h"
+#include "door/remoting/static_queue.h"
 #include "merlin/base/log.h"
 #include "merlin/message/names.h"
 
@@ -33,10 +34,12 @@ std::string_view trimmed(std::string_view s) {
 }  // namespace
 
 TopicsDoor::TopicsDoor(TopicsDoorSettings settings, store::MessageStore& store, meta::TopicTable& topics,
-                       meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, service::Clients& clients)
+                       meta::QueueMappingTable& mappings, meta::SubscriptionGroups& groups,
+                       meta::ConsumerOffsets& offsets, service::Clients& clients)
     : settings_(std::move(settings)),
       store_(store),
       topics_(topics),
+      mappings_(mappings),
       groups_(groups),
       offsets_(offsets),
       clients_(clients) {}
@@ -97,6 +100,7 @@ void TopicsDoor::delete_topic(rpc::Request& request) {
   const Status removed = topics_.remove(header->topic);
   if (!removed && removed.error().code != Errc::not_found)
     return request.reply(rc::system_error, removed.error().message);
+  if (const Status s = mappings_.remove(header->topic); !s) return request.reply(rc::system_error, s.error().message);
   offsets_.remove_topic(header->topic);
   if (const Status s = store_.delete_topic(header->topic); !s)
     return request.reply(rc::system_error, s.error().message);
@@ -107,7 +111,9 @@ void TopicsDoor::delete_topic(rpc::Request& request) {
 void TopicsDoor::all_topics(rpc::Request& request) {
   const std::vector<meta::TopicPtr> topics = topics_.all();
   // Paging (5.4 slaves) is the asker's option; the whole table is a valid page of it.
-  const std::string body = meta::topic_wrapper_json(topics, topics_.version());
+  const meta::MappingTexts mappings{mappings_.version(), meta::mapping_details_json(mappings_.all()), {}};
+  const std::string body =
+      meta::topic_wrapper_json(topics, topics_.version(), meta::perm_read | meta::perm_write, mappings);
   request.reply_with(rc::success, {}, as_bytes(body),
                      [&](wire::CommandWriter& w) { w.field("totalTopicNum", static_cast<int64_t>(topics.size())); });
 }
@@ -118,7 +124,8 @@ void TopicsDoor::topic_config(rpc::Request& request) {
   const auto topic = topics_.find(header->topic);
   if (!topic)
     return request.reply(rc::topic_not_exist, "No topic in this broker. topic: " + std::string(header->topic));
-  request.reply_text(rc::success, topic->json());
+  const auto mapping = logical_of(request.command()) == Logical::yes ? mappings_.find(header->topic) : nullptr;
+  request.reply_text(rc::success, topic->json(mapping == nullptr ? std::string() : mapping->json()));
 }
 
 void TopicsDoor::topic_stats(rpc::Request& request) {
@@ -235,7 +242,9 @@ std::vector<std::string> TopicsDoor::topics_of_group(const ConsumeStatsHeader& h
 std::string TopicsDoor::queue_stats(std::string_view group, std::string_view topic, int32_t queue_id) const {
   const store::ConsumeQueue* queue = store_.find_queue(topic, queue_id);
   const int64_t broker_offset = queue == nullptr ? 0 : std::max<int64_t>(store_.max_offset(queue), 0);
-  const int64_t consumer_offset = std::max<int64_t>(offsets_.query(group, topic, queue_id), 0);
+  // -1 of a static topic's queue says "look at the broker where the queue was before".
+  const int64_t least_offset = mappings_.find(topic) == nullptr ? 0 : -1;
+  const int64_t consumer_offset = std::max(offsets_.query(group, topic, queue_id), least_offset);
   const int64_t pull_offset = std::max(consumer_offset, offsets_.query_pull(group, topic, queue_id));
   const int64_t last_ms = consumer_offset > 0 && queue != nullptr
                               ? std::max<int64_t>(store_.store_timestamp(queue, consumer_offset - 1), 0)

@@ -13,6 +13,7 @@
 #include "meta/consumer_offsets.h"
 #include "meta/subscription_group.h"
 #include "meta/topic_config.h"
+#include "meta/topic_queue_mapping.h"
 #include "rpc/dispatcher.h"
 #include "service/broker_stats.h"
 #include "service/clients.h"
@@ -28,7 +29,8 @@ struct TopicsDoorSettings {
 class TopicsDoor {
  public:
   TopicsDoor(TopicsDoorSettings settings, store::MessageStore& store, meta::TopicTable& topics,
-             meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, service::Clients& clients);
+             meta::QueueMappingTable& mappings, meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets,
+             service::Clients& clients);
   // Registers a changed topic (nullptr: the whole table, after a deletion) with the nameservers; blocks until they
   // know.
   void set_topic_changed(std::function<void(const meta::TopicPtr&)> callback) { topic_changed_ = std::move(callback); }
@@ -57,6 +59,7 @@ class TopicsDoor {
   const TopicsDoorSettings settings_;
   store::MessageStore& store_;
   meta::TopicTable& topics_;
+  meta::QueueMappingTable& mappings_;
   meta::SubscriptionGroups& groups_;
   meta::ConsumerOffsets& offsets_;
   service::Clients& clients_;
