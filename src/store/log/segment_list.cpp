@@ -40,6 +40,8 @@ Status SegmentList::load() {
     if (*size == 0 && last) {
       log_warn("store", "{} is empty: removed", path);
       if (Status s = files_.remove(path); !s) return s;
+      // It must not come back behind a file that recovery is about to shorten.
+      if (Status s = files_.sync_dir(dir_); !s) return s;
       continue;
     }
     if (*size < segment_size_) log_warn("store", "{} has {} bytes: extended to {}", path, *size, segment_size_);
