@@ -8,15 +8,16 @@ namespace {
 thread_local int64_t allocations = 0;
 }
 
-void* operator new(size_t size) {
+// Not inlined: GCC takes the malloc and free inside for a mismatch with new and delete around them.
+[[gnu::noinline]] void* operator new(size_t size) {
   ++allocations;
   if (void* p = std::malloc(size)) return p;
   throw std::bad_alloc();
 }
-void operator delete(void* p) noexcept {
+[[gnu::noinline]] void operator delete(void* p) noexcept {
   std::free(p);
 }
-void operator delete(void* p, size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* p, size_t) noexcept {
   std::free(p);
 }
 
