@@ -29,6 +29,7 @@ public final class StoreExchange {
   private final int count;
   private final String topic;
   private final String group;
+  private final String brokerName;
   private final List<Message> sent = new ArrayList<>();
   private final List<Message> unconsumed = new ArrayList<>();
   private final Map<String, String> places = new HashMap<>();
@@ -39,6 +40,7 @@ public final class StoreExchange {
     this.store = cluster.stores.resolve(name);
     this.count = count;
     this.topic = "T_" + name.replace('-', '_');
+    this.brokerName = "broker-" + name;
     this.group = "G_" + name.replace('-', '_');
   }
 
@@ -84,11 +86,11 @@ public final class StoreExchange {
 
   private Cluster.Broker open(String turn, String variable) throws Exception {
     // Small files, so that several are handed over; both makes get the same sizes.
-    Cluster.Broker broker = cluster.new Broker(turn, store, Map.of("brokerName", "exchange", "mappedFileSizeCommitLog",
+    Cluster.Broker broker = cluster.new Broker(turn, store, Map.of("brokerName", brokerName, "mappedFileSizeCommitLog",
         String.valueOf(4 << 20), "mappedFileSizeConsumeQueue", "6000", "autoCreateTopicEnable", "false"), variable);
     cluster.brokers.add(0, broker);
     broker.process.start();
-    Check.settles(30_000, () -> Check.that(Routes.brokers(cluster.namesrvAddr()).contains("exchange@" + broker.addr()),
+    Check.settles(30_000, () -> Check.that(Routes.brokers(cluster.namesrvAddr()).contains(brokerName + "@" + broker.addr()),
         "%s is registered, see %s", turn, broker.process.log));
     return broker;
   }
