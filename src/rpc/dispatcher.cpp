@@ -166,7 +166,7 @@ void Dispatcher::Impl::run(const RowEntry& row, Request& request) {
     return handler_threw(row, request, out_before, is_inline, e.what());
   }
   if (request.answered() || request.command().is_oneway()) return;
-  assert(!"the handler returned without an answer");
+  assert(false && "the handler returned without an answer");
   request.reply(response_code::system_error, "the handler of request " + std::to_string(row.code) + " gave no answer");
 }
 
