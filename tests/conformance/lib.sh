@@ -4,24 +4,27 @@ conformance=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export NAMESRV_CMD=${NAMESRV_CMD:-$root/build/release/bin/merlin-namesrv}
 export BROKER_CMD=${BROKER_CMD:-$root/build/release/bin/merlin-broker}
 
-# build_client RELEASE: compiles the sources with that client, unless they did not change, and sets $classpath.
+# build_client RELEASE: the sources of the suite compiled with that client; sets $classpath.
 build_client() {
-  local version stamp dir
   case $1 in
-    5.5) version=5.5.0 ;;
-    4.9) version=4.9.8 ;;
+    # Without the property Maven takes the profile of the newest release.
+    5.5) build_maven "$conformance" "$1" ;;
+    4.9) build_maven "$conformance" "$1" -Dclient=4.9.8 ;;
     *) echo "no such client release: $1" >&2; exit 2 ;;
   esac
-  stamp=$(cd "$conformance" && cat pom.xml $(find src -name '*.java' | LC_ALL=C sort) | sha256sum | cut -c1-16)
-  dir=$out/classes-$1
+}
+
+# build_maven FOLDER NAME ARGS...: compiles FOLDER into $out/classes-NAME, unless nothing changed, and sets $classpath.
+build_maven() {
+  local folder=$1 dir=$out/classes-$2 stamp
+  shift 2
+  mkdir -p "$out"
+  stamp=$(cd "$folder" && cat pom.xml $(find src -name '*.java' | LC_ALL=C sort) | sha256sum | cut -c1-16)
   if [ "$(cat "$dir/stamp" 2>/dev/null)" != "$stamp" ]; then
     rm -rf "$dir"
     mkdir -p "$dir"
-    # Without the property Maven takes the profile of the newest release.
-    local select=()
-    [ "$version" = 5.5.0 ] || select=(-Dclient="$version")
-    mvn -q -B -f "$conformance/pom.xml" ${select[@]+"${select[@]}"} -Dbuild.dir="$dir" \
-      compile dependency:build-classpath -Dmdep.outputFile="$dir/classpath" >"$dir/maven.log" 2>&1 || {
+    mvn -q -B -f "$folder/pom.xml" "$@" -Dbuild.dir="$dir" compile dependency:build-classpath \
+      -Dmdep.outputFile="$dir/classpath" >"$dir/maven.log" 2>&1 || {
       cat "$dir/maven.log" >&2
       exit 2
     }
