@@ -52,6 +52,13 @@ store::StoreOptions store_options(const config::Settings& s) {
   o.index_hash_slots = s.int32("maxHashSlotNum");
   o.index_entries_max = s.int32("maxIndexNum");
   o.memory_ratio_percent = s.int32("accessMessageInMemoryMaxRatio");
+  o.file_reserved_hours = s.int32("fileReservedTime");
+  o.delete_when = s.text("deleteWhen");
+  o.clean_interval_ms = s.int32("cleanResourceInterval");
+  o.delete_files_max = s.int32("deleteFileBatchMax");
+  o.disk_used_percent_max = s.int32("diskMaxUsedSpaceRatio");
+  o.disk_forcibly_percent = s.int32("diskSpaceCleanForciblyRatio");
+  o.clean_forcibly = s.boolean("cleanFileForciblyEnable");
   return o;
 }
 

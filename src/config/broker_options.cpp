@@ -100,6 +100,17 @@ constexpr std::array options = {
         "Percent of the machine's memory that counts as in memory."),
     i32("defaultQueryMaxNum", "32", 1, 10000, restart, "Most messages in the answer to a query by key."),
 
+    // How long messages are kept.
+    i32("fileReservedTime", "72", 1, any, restart, "Hours that a commit log file is kept after its last message."),
+    text_key("deleteWhen", "04", restart, "Hours of the day at which old files go, two digits each, separated by ;."),
+    i32("cleanResourceInterval", "10000", 100, any, restart, "Milliseconds between looks for files that may go."),
+    i32("deleteFileBatchMax", "10", 1, any, restart, "Most commit log files deleted in one look."),
+    i32("diskMaxUsedSpaceRatio", "75", 10, 95, restart,
+        "Percent of the disk in use beyond which old files go at any hour."),
+    i32("diskSpaceCleanForciblyRatio", "85", 10, 95, restart,
+        "Percent of the disk in use beyond which the oldest files go at any age."),
+    flag("cleanFileForciblyEnable", "true", restart, "Whether the oldest files may go at any age when the disk fills."),
+
     // Messages and files.
     text_key("storePathRootDir", "", restart, "Directory of all data; empty: store in the home directory."),
     text_key("storePathCommitLog", "", restart, "Directory of the commit log; empty: commitlog in storePathRootDir."),
