@@ -14,6 +14,8 @@ namespace {
 constexpr int32_t slots_per_run_max = 16 * 1024;
 constexpr int32_t slot_gap_max = 1024;
 
+constexpr int32_t entries_per_read = 50'000;  // of repair()
+
 struct Entry {
   int32_t hash = 0;
   int64_t physical_offset = 0;
@@ -104,49 +106,36 @@ Result<std::unique_ptr<IndexFile>> IndexFile::load(FileSystem& files, std::strin
 
 // ---------------------------------------------------------------- repair
 
-Status IndexFile::repair(int64_t log_end_offset, bool drop_last_record, bool& cut) {
-  assert(batch_.empty());
-  constexpr int32_t entries_per_read = 50'000;
-  const int32_t counted = header_.next_entry;
+// How far the entries can be believed, from the first on.
+Status IndexFile::find_sound_end(int64_t log_end_offset, SoundEnd& out) const {
   std::vector<uint8_t> raw;
-  std::vector<int32_t> slots(static_cast<size_t>(layout_.hash_slots), 0);
-  int32_t kept = 1;  // number of the next entry
-  int32_t last_record_at = 1;
-  int64_t last_offset = -1;
-  int64_t offset_before_last = 0;
-  int32_t last_seconds = 0;
-  int32_t seconds_before_last = 0;
   bool done = header_.begin_timestamp_ms <= 0;  // its page was lost: the times mean nothing
-  while (!done && kept < layout_.entries_max) {
-    const int32_t n = std::min(entries_per_read, layout_.entries_max - kept);
+  while (!done && out.next_entry < layout_.entries_max) {
+    const int32_t n = std::min(entries_per_read, layout_.entries_max - out.next_entry);
     raw.resize(static_cast<size_t>(n * IndexLayout::entry_bytes));
-    if (Status s = read_exactly(*file_, raw, layout_.entry_at(kept), path_); !s) return s;
+    if (Status s = read_exactly(*file_, raw, layout_.entry_at(out.next_entry), path_); !s) return s;
     for (int32_t i = 0; i < n; ++i) {
       const Entry entry = Entry::load(raw.data() + i * IndexLayout::entry_bytes);
       done = entry.blank() || entry.hash < 0 || entry.seconds < 0 ||
-             entry.physical_offset < std::max<int64_t>(last_offset, 0) || entry.physical_offset >= log_end_offset;
+             entry.physical_offset < std::max<int64_t>(out.last.offset, 0) || entry.physical_offset >= log_end_offset;
       if (done) break;
-      if (entry.physical_offset != last_offset) {
-        last_record_at = kept;
-        offset_before_last = last_offset;
-        seconds_before_last = last_seconds;
+      if (entry.physical_offset != out.last.offset) {
+        out.last_record_at = out.next_entry;
+        out.before_last = out.last;
       }
-      last_offset = entry.physical_offset;
-      last_seconds = entry.seconds;
-      ++kept;
+      out.last = {entry.physical_offset, entry.seconds};
+      ++out.next_entry;
     }
   }
-  cut = kept < counted;
-  if ((cut || drop_last_record) && kept > 1) {
-    // The last entry before a lost page may itself be half there, and the last record may miss some of its keys.
-    kept = last_record_at;
-    last_offset = offset_before_last;
-    last_seconds = seconds_before_last;
-  }
-  // Chains anew, in order; an entry whose link was right keeps its bytes. Then nothing old stays behind the cut.
-  int32_t slots_used = 0;
-  for (int32_t at = 1; at < kept;) {
-    const int32_t n = std::min(entries_per_read, kept - at);
+  return {};
+}
+
+// Chains the entries below `end` anew, in order, and fills `slots`; an entry whose link was right keeps its bytes.
+Status IndexFile::link_entries(int32_t end, std::vector<int32_t>& slots) {
+  std::vector<uint8_t> raw;
+  header_.slots_used = 0;
+  for (int32_t at = 1; at < end;) {
+    const int32_t n = std::min(entries_per_read, end - at);
     raw.resize(static_cast<size_t>(n * IndexLayout::entry_bytes));
     if (Status s = read_exactly(*file_, raw, layout_.entry_at(at), path_); !s) return s;
     bool changed = false;
@@ -154,7 +143,7 @@ Status IndexFile::repair(int64_t log_end_offset, bool drop_last_record, bool& cu
       uint8_t* p = raw.data() + i * IndexLayout::entry_bytes;
       Entry entry = Entry::load(p);
       int32_t& slot = slots[static_cast<size_t>(entry.hash % layout_.hash_slots)];
-      if (slot == 0) ++slots_used;
+      if (slot == 0) ++header_.slots_used;
       if (entry.previous != slot) {
         entry.previous = slot;
         entry.store(p);
@@ -167,18 +156,34 @@ Status IndexFile::repair(int64_t log_end_offset, bool drop_last_record, bool& cu
     }
     at += n;
   }
-  if (Status s = file_->truncate(layout_.entry_at(kept)); !s) return s;
+  return {};
+}
+
+Status IndexFile::repair(int64_t log_end_offset, bool drop_last_record, bool& cut) {
+  assert(batch_.empty());
+  const int32_t counted = header_.next_entry;
+  SoundEnd sound;
+  if (Status s = find_sound_end(log_end_offset, sound); !s) return s;
+  cut = sound.next_entry < counted;
+  if ((cut || drop_last_record) && sound.next_entry > 1) {
+    // The last entry before a lost page may itself be half there, and the last record may miss some of its keys.
+    sound.next_entry = sound.last_record_at;
+    sound.last = sound.before_last;
+  }
+  std::vector<int32_t> slots(static_cast<size_t>(layout_.hash_slots), 0);
+  if (Status s = link_entries(sound.next_entry, slots); !s) return s;
+  // Nothing old stays behind the cut.
+  if (Status s = file_->truncate(layout_.entry_at(sound.next_entry)); !s) return s;
   if (Status s = file_->truncate(layout_.file_bytes()); !s) return s;
-  for (int32_t& slot : slots) slot = static_cast<int32_t>(__builtin_bswap32(static_cast<uint32_t>(slot)));
+  for (int32_t& slot : slots) store_be<int32_t>(reinterpret_cast<uint8_t*>(&slot), slot);
   const auto* bytes = reinterpret_cast<const uint8_t*>(slots.data());
   if (Status s = file_->pwrite({bytes, slots.size() * IndexLayout::slot_bytes}, layout_.slot_at(0)); !s) return s;
-  if (kept != counted || last_offset != header_.end_physical_offset) {
+  if (sound.next_entry != counted || sound.last.offset != header_.end_physical_offset) {
     // Finer than a second is not known any more. Queries compare whole seconds, so they see no difference.
-    header_.end_timestamp_ms = header_.begin_timestamp_ms + int64_t{last_seconds} * 1000;
-    header_.end_physical_offset = std::max<int64_t>(last_offset, 0);
+    header_.end_timestamp_ms = header_.begin_timestamp_ms + int64_t{sound.last.seconds} * 1000;
+    header_.end_physical_offset = std::max<int64_t>(sound.last.offset, 0);
   }
-  header_.slots_used = slots_used;
-  header_.next_entry = kept;
+  header_.next_entry = sound.next_entry;
   header_dirty_ = true;
   if (Status s = write_header(); !s) return s;
   return sync();

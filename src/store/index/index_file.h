@@ -93,9 +93,22 @@ class IndexFile {
     int32_t previous;  // unresolved until its slot was read
   };
   static constexpr int32_t unresolved = -1;
+  // Where a repaired file ends.
+  struct RecordMark {
+    int64_t offset = -1;
+    int32_t seconds = 0;
+  };
+  struct SoundEnd {
+    int32_t next_entry = 1;
+    int32_t last_record_at = 1;  // number of the last record's first entry
+    RecordMark last;
+    RecordMark before_last;
+  };
 
   IndexFile(std::unique_ptr<File> file, std::string path, IndexLayout layout)
       : file_(std::move(file)), path_(std::move(path)), layout_(layout) {}
+  Status find_sound_end(int64_t log_end_offset, SoundEnd& out) const;
+  Status link_entries(int32_t end, std::vector<int32_t>& slots);
   Status write_slots();
   Status write_slot_run(std::span<const uint64_t> run);
   Status write_header();

@@ -45,8 +45,7 @@ inline Status put(KeyIndex& index, const TestRecord& r) {
 inline std::vector<std::string> contents(FileSystem& files) {
   std::vector<std::string> out;
   const std::vector<std::string> names = *files.list(index_dir);
-  for (const std::string& name : names)
-    out.push_back(*files.read_file(std::string(index_dir) + "/" + name));
+  for (const std::string& name : names) out.push_back(*files.read_file(std::string(index_dir) + "/" + name));
   return out;
 }
 
