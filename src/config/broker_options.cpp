@@ -101,7 +101,7 @@ constexpr std::array options = {
     i32("defaultQueryMaxNum", "32", 1, 10000, restart, "Most messages in the answer to a query by key."),
 
     // How long messages are kept.
-    i32("fileReservedTime", "72", 1, any, restart, "Hours that a commit log file is kept after its last message."),
+    i32("fileReservedTime", "72", 0, any, restart, "Hours that a commit log file is kept after its last message."),
     text_key("deleteWhen", "04", restart, "Hours of the day at which old files go, two digits each, separated by ;."),
     i32("cleanResourceInterval", "10000", 100, any, restart, "Milliseconds between looks for files that may go."),
     i32("deleteFileBatchMax", "10", 1, any, restart, "Most commit log files deleted in one look."),
