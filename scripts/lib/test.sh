@@ -67,6 +67,8 @@ verb_test() {
   if [ -z "$fast" ]; then
     step "conformance: real Java clients, 5.5 and 4.9"
     logged_suite conformance tests/conformance/run
+    step "Apache's own integration tests"
+    logged_suite upstream tests/conformance/upstream/run
     step "kill -9 under load, both flush modes"
     logged_suite kill9-async tests/crash/java-kill9/run 4 20260101 ASYNC_FLUSH
     logged_suite kill9-sync tests/crash/java-kill9/run 4 20260102 SYNC_FLUSH
