@@ -44,7 +44,7 @@ start_program() {
   local program=$1 port=$2 pid
   shift 2
   if pid=$(pid_of "$program"); then
-    say "$program already runs (pid $pid)"
+    say "$program already runs (pid $pid); scripts/dev run --stop first, to start a new build"
     return 0
   fi
   if port_is_taken "$port"; then
