@@ -1,6 +1,7 @@
 #include "door/remoting/topics.h"
 
 #include <algorithm>
+#include <set>
 
 #include "door/remoting/answer.h"
 #include "door/remoting/json_text.h"
@@ -95,6 +96,10 @@ void TopicsDoor::delete_topic(rpc::Request& request) {
   if (topics_.is_system_topic(header->topic)) {
     return request.reply(rc::invalid_parameter,
                          "The topic[" + std::string(header->topic) + "] is conflict with system topic.");
+  }
+  // A name that the rules forbid can still stand in a file from elsewhere; any other would be a path to delete.
+  if (auto error = message::topic_name_error(header->topic); error && !topics_.contains(header->topic)) {
+    return request.reply(rc::invalid_parameter, *error);
   }
   std::lock_guard lock(change_mutex_);
   const Status removed = topics_.remove(header->topic);
@@ -217,10 +222,13 @@ void TopicsDoor::group_config(rpc::Request& request) {
 
 std::vector<std::string> TopicsDoor::topics_of_group(const ConsumeStatsHeader& header) const {
   std::vector<std::string> out;
+  std::set<std::string_view> seen;
   std::string_view list = header.topic_list;
   while (!list.empty()) {
     const size_t end = list.find(';');
-    if (const std::string_view name = list.substr(0, end); !name.empty()) out.emplace_back(name);
+    // Each topic once: its queues are listed, so a list that repeats a name would make an answer without end.
+    const std::string_view name = list.substr(0, end);
+    if (!name.empty() && seen.insert(name).second) out.emplace_back(name);
     list = end == std::string_view::npos ? std::string_view() : list.substr(end + 1);
   }
   if (!out.empty()) return out;
