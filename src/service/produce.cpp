@@ -118,6 +118,15 @@ Refusal Produce::prepare(const SendRequest& request, ProduceBurst& burst, Placed
     return {Outcome::invalid_parameter, fmt::format("request queueId[{}] is illegal, {} Producer: {}", request.queue_id,
                                                     config.text(), request.born_host.text())};
   }
+  const int32_t transaction = request.sys_flag & message::sys_flag::transaction_mask;
+  if (transaction == message::sys_flag::transaction_prepared ||
+      transaction == message::sys_flag::transaction_rollback) {
+    // Such records take no place in a queue; one that got a queue offset would leave a hole when the queue is rebuilt.
+    return {Outcome::no_permission,
+            fmt::format("the broker[{}] sending transaction message is forbidden: transactions are not built yet, and "
+                        "sysFlag {} asks for one",
+                        settings_.broker_ip, request.sys_flag)};
+  }
   return request.batch ? add_batch(request, *cached, burst, placed) : add_single(request, *cached, burst, placed);
 }
 
