@@ -73,9 +73,13 @@ struct TopicConfig {
 
 using TopicPtr = std::shared_ptr<const TopicConfig>;
 
+// Whether a new topic's file is written before the call returns, or by a later persist_if_dirty().
+enum class WriteFile { now, later };
+
 class TopicTable {
  public:
   static constexpr int32_t queue_nums_max = 65'536;  // per topic; an update that asks for more is refused
+  static constexpr size_t topics_max = 1'000'000;    // none is made beyond it
 
   // What the system topics depend on (BrokerConfig, MessageStoreConfig).
   struct Setup {
@@ -119,9 +123,9 @@ class TopicTable {
   Result<TopicPtr> create_for_send(std::string_view name, std::string_view default_topic, int32_t client_queue_nums,
                                    int32_t topic_sys_flag);
   // The topic, made as given when it does not exist: retry and DLQ topics (createTopicInSendMessageBackMethod). An
-  // existing one changes its `order` when that differs.
-  TopicPtr create_if_absent(std::string_view name, int32_t queue_nums, int32_t perm, bool order,
-                            int32_t topic_sys_flag);
+  // existing one changes its `order` when that differs. nullptr when topics_max is reached.
+  TopicPtr create_if_absent(std::string_view name, int32_t queue_nums, int32_t perm, bool order, int32_t topic_sys_flag,
+                            WriteFile write = WriteFile::now);
 
   // Creates or replaces; `config.attributes` holds changes ("+k", "-k"). Errc::invalid for attributes, in Apache's
   // words.

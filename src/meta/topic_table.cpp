@@ -14,6 +14,13 @@ namespace {
 
 constexpr std::string_view auto_create_topic = "TBW102";
 
+// No file and no request makes a topic with more queues than this, or with less than none.
+int32_t sane_queue_nums(std::string_view topic, int32_t wanted) {
+  const int32_t given = std::clamp(wanted, 0, TopicTable::queue_nums_max);
+  if (given != wanted) log_warn("meta", "topic {}: {} queues were asked for, it has {}", topic, wanted, given);
+  return given;
+}
+
 TopicConfig make_topic(std::string_view name, int32_t queue_nums, int32_t perm = perm_read | perm_write) {
   TopicConfig config;
   config.name = name;
@@ -77,6 +84,8 @@ Status TopicTable::decode(std::string_view text) {
       Result<TopicConfig> config = topic_config_of(value);
       if (!config) return config.error();
       config->name = name;
+      config->read_queue_nums = sane_queue_nums(name, config->read_queue_nums);
+      config->write_queue_nums = sane_queue_nums(name, config->write_queue_nums);
       topics.push_back(std::move(*config));
     }
   }
@@ -208,6 +217,9 @@ void TopicTable::set_auto_create(bool enable, int32_t default_topic_queue_nums) 
 // The topic's configuration when it may be made from the default topic.
 Result<TopicConfig> TopicTable::inherited(std::string_view name, std::string_view default_topic,
                                           int32_t client_queue_nums, int32_t topic_sys_flag) const {
+  if (size() >= topics_max) {
+    return Error{Errc::limit, fmt::format("topic {} not made: topics_max {} is reached", name, topics_max)};
+  }
   const TopicPtr base = find(default_topic);
   if (base == nullptr) return Error{Errc::not_found, fmt::format("the default topic {} does not exist", default_topic)};
   // A TBW102 from an older file may still allow what the settings forbid by now.
@@ -244,20 +256,24 @@ Result<TopicPtr> TopicTable::create_for_send(std::string_view name, std::string_
 }
 
 TopicPtr TopicTable::create_if_absent(std::string_view name, int32_t queue_nums, int32_t perm, bool order,
-                                      int32_t topic_sys_flag) {
+                                      int32_t topic_sys_flag, WriteFile write) {
   if (TopicPtr existing = find(name); existing != nullptr && existing->order == order) return existing;
   uint64_t changed = 0;
   {
     const std::lock_guard change(change_mutex_);
     const TopicPtr existing = find(name);
     if (existing != nullptr && existing->order == order) return existing;
-    TopicConfig config = existing != nullptr ? *existing : make_topic(name, queue_nums, perm);
+    if (existing == nullptr && size() >= topics_max) {
+      log_warn("meta", "topic {} not made: topics_max {} is reached", name, topics_max);
+      return nullptr;
+    }
+    TopicConfig config = existing != nullptr ? *existing : make_topic(name, sane_queue_nums(name, queue_nums), perm);
     config.order = order;
     if (existing == nullptr) config.topic_sys_flag = topic_sys_flag;
     log_info("meta", "{} topic {}", existing == nullptr ? "new" : "changed", config.text());
     changed = publish(std::move(config));
   }
-  persist_or_warn(changed);
+  if (write == WriteFile::now) persist_or_warn(changed);
   return find(name);
 }
 
@@ -271,6 +287,9 @@ Result<TopicConfig> TopicTable::altered(TopicConfig config) const {
                              config.write_queue_nums, config.name, queue_nums_max)};
   }
   const TopicPtr old = find(config.name);
+  if (old == nullptr && size() >= topics_max) {
+    return Error{Errc::limit, fmt::format("topic {} not made: topics_max {} is reached", config.name, topics_max)};
+  }
   Result<Attributes> attributes = alter_attributes(topic_attribute_rules(), old == nullptr,
                                                    old == nullptr ? Attributes() : old->attributes, config.attributes);
   if (!attributes) return attributes.error();

@@ -8,19 +8,21 @@ namespace merlin::service {
 
 namespace {
 
-void add_unique(std::vector<std::string>& list, std::string_view name) {
-  if (std::find(list.begin(), list.end(), name) == list.end()) list.emplace_back(name);
-}
-
-void remove_name(std::unordered_map<uint64_t, std::vector<std::string>>& table, uint64_t channel_id,
-                 std::string_view name) {
-  const auto it = table.find(channel_id);
-  if (it == table.end()) return;
-  std::erase(it->second, name);
-  if (it->second.empty()) table.erase(it);
+// Roughly what a subscription keeps in memory.
+size_t bytes_of(const Subscription& s) {
+  size_t bytes = sizeof(Subscription) + s.topic.size() * 2 + s.sub_string.size() + s.codes.size() * sizeof(int32_t);
+  for (const std::string& tag : s.tags) bytes += sizeof(std::string) + tag.size();
+  return bytes;
 }
 
 }  // namespace
+
+void Clients::remove_name(GroupsByChannel& table, uint64_t channel_id, std::string_view name) {
+  const auto it = table.find(channel_id);
+  if (it == table.end()) return;
+  if (const auto entry = it->second.find(name); entry != it->second.end()) it->second.erase(entry);
+  if (it->second.empty()) table.erase(it);
+}
 
 void Clients::tell(const std::vector<ClientChannelPtr>& channels, const std::string& group) {
   for (const ClientChannelPtr& channel : channels) channel->notify_consumer_ids_changed(group);
@@ -33,8 +35,21 @@ std::vector<ClientChannelPtr> Clients::channels_of(const ConsumerGroup& group) c
   return out;
 }
 
+// REQUIRES: mutex_ held.
 bool Clients::update_subscriptions(ConsumerGroup& group, const std::vector<Subscription>& subscriptions) {
   bool changed = false;
+  size_t bytes = 0;
+  for (const Subscription& subscription : subscriptions) bytes += bytes_of(subscription);
+  if (bytes > group.subscription_bytes &&
+      subscription_bytes_ - group.subscription_bytes + bytes > subscription_bytes_max) {
+    log_warn("clients", "subscriptions of {} bytes not taken: all groups have {} bytes, the limit is {}", bytes,
+             subscription_bytes_, subscription_bytes_max);
+    return false;
+  }
+  subscription_bytes_ += bytes - group.subscription_bytes;
+  group.subscription_bytes = bytes;
+  std::set<std::string_view> wanted;
+  for (const Subscription& subscription : subscriptions) wanted.insert(subscription.topic);
   for (const Subscription& subscription : subscriptions) {
     const auto it = group.subscriptions.find(subscription.topic);
     if (it == group.subscriptions.end()) {
@@ -44,10 +59,8 @@ bool Clients::update_subscriptions(ConsumerGroup& group, const std::vector<Subsc
       it->second = std::make_shared<const Subscription>(subscription);
     }
   }
-  const size_t removed = std::erase_if(group.subscriptions, [&](const auto& entry) {
-    return std::none_of(subscriptions.begin(), subscriptions.end(),
-                        [&](const Subscription& s) { return s.topic == entry.first; });
-  });
+  const size_t removed =
+      std::erase_if(group.subscriptions, [&](const auto& entry) { return !wanted.contains(entry.first); });
   return changed || removed > 0;
 }
 
@@ -66,7 +79,7 @@ bool Clients::register_consumer(const ConsumerHeartbeat& heartbeat, const Client
     if (it == group.channels.end()) {
       if (group.channels.size() >= channels_per_group_max) return false;
       group.channels.emplace(client.channel->id(), client);
-      add_unique(consumer_groups_[client.channel->id()], heartbeat.group);
+      consumer_groups_[client.channel->id()].insert(heartbeat.group);
       changed = true;
       log_info("clients", "new consumer {} of group {} from {} ({}, {})", client.client_id, heartbeat.group,
                client.channel->remote_text(), heartbeat.consume_type, heartbeat.message_model);
@@ -87,7 +100,7 @@ void Clients::register_producer(std::string_view group, const ClientInfo& client
   if (it == producers_.end())
     it = producers_.emplace(std::string(group), std::unordered_map<uint64_t, ClientInfo>()).first;
   it->second.insert_or_assign(client.channel->id(), client);
-  add_unique(producer_groups_[client.channel->id()], group);
+  producer_groups_[client.channel->id()].emplace(group);
 }
 
 void Clients::unregister_consumer(std::string_view name, uint64_t channel_id, bool notify) {
@@ -103,6 +116,7 @@ void Clients::unregister_consumer(std::string_view name, uint64_t channel_id, bo
     remove_name(consumer_groups_, channel_id, name);
     if (notify && group.message_model != broadcasting) told = channels_of(group);
     if (group.channels.empty()) {
+      subscription_bytes_ -= group.subscription_bytes;
       consumers_.erase(it);
       if (const auto f = fingerprints_.find(name); f != fingerprints_.end()) fingerprints_.erase(f);
     }
@@ -122,13 +136,15 @@ void Clients::unregister_producer(std::string_view group, uint64_t channel_id) {
 std::vector<std::string> Clients::consumer_groups_of(uint64_t channel_id) const {
   std::shared_lock lock(mutex_);
   const auto it = consumer_groups_.find(channel_id);
-  return it == consumer_groups_.end() ? std::vector<std::string>() : it->second;
+  return it == consumer_groups_.end() ? std::vector<std::string>()
+                                      : std::vector<std::string>(it->second.begin(), it->second.end());
 }
 
 std::vector<std::string> Clients::producer_groups_of(uint64_t channel_id) const {
   std::shared_lock lock(mutex_);
   const auto it = producer_groups_.find(channel_id);
-  return it == producer_groups_.end() ? std::vector<std::string>() : it->second;
+  return it == producer_groups_.end() ? std::vector<std::string>()
+                                      : std::vector<std::string>(it->second.begin(), it->second.end());
 }
 
 size_t Clients::drop_expired(int64_t expired_ms) {

@@ -2,8 +2,8 @@
 //
 // Owns:    the tables of groups, channels and subscriptions.
 // Threads: any; one mutex, never held while a channel is told something.
-// Limits:  groups_max groups, channels_per_group_max channels in one.
-// Fails:   nothing here survives a restart; clients heartbeat again within 30 s.
+// Limits:  groups_max groups, channels_per_group_max channels in one, subscription_bytes_max for what groups subscribe
+// to. Fails:   nothing here survives a restart; clients heartbeat again within 30 s.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
@@ -54,6 +55,7 @@ class Clients {
  public:
   static constexpr size_t groups_max = 200'000;
   static constexpr size_t channels_per_group_max = 100'000;
+  static constexpr size_t subscription_bytes_max = size_t{256} << 20;  // of all groups together
   static constexpr std::string_view broadcasting = "BROADCASTING";
 
   explicit Clients(const Clock& clock) : clock_(clock) {}
@@ -101,22 +103,27 @@ class Clients {
     std::string message_model;
     std::string consume_from_where;
     ByName<std::shared_ptr<const Subscription>> subscriptions;
+    size_t subscription_bytes = 0;
     std::unordered_map<uint64_t, ClientInfo> channels;
   };
+  // The groups of a channel: a set, for one client may be in very many.
+  using GroupsByChannel = std::unordered_map<uint64_t, std::set<std::string, std::less<>>>;
 
   std::vector<std::string> consumer_groups_of(uint64_t channel_id) const;
   std::vector<std::string> producer_groups_of(uint64_t channel_id) const;
-  static bool update_subscriptions(ConsumerGroup& group, const std::vector<Subscription>& subscriptions);
+  static void remove_name(GroupsByChannel& table, uint64_t channel_id, std::string_view name);
+  bool update_subscriptions(ConsumerGroup& group, const std::vector<Subscription>& subscriptions);
   static void tell(const std::vector<ClientChannelPtr>& channels, const std::string& group);
   std::vector<ClientChannelPtr> channels_of(const ConsumerGroup& group) const;
 
   const Clock& clock_;
   mutable std::shared_mutex mutex_;
-  ByName<ConsumerGroup> consumers_;                                         // guarded by mutex_
-  ByName<std::unordered_map<uint64_t, ClientInfo>> producers_;              // guarded by mutex_
-  std::unordered_map<uint64_t, std::vector<std::string>> consumer_groups_;  // by channel; guarded by mutex_
-  std::unordered_map<uint64_t, std::vector<std::string>> producer_groups_;  // by channel; guarded by mutex_
-  ByName<int32_t> fingerprints_;                                            // guarded by mutex_
+  ByName<ConsumerGroup> consumers_;                             // guarded by mutex_
+  ByName<std::unordered_map<uint64_t, ClientInfo>> producers_;  // guarded by mutex_
+  GroupsByChannel consumer_groups_;                             // guarded by mutex_
+  GroupsByChannel producer_groups_;                             // guarded by mutex_
+  size_t subscription_bytes_ = 0;                               // guarded by mutex_
+  ByName<int32_t> fingerprints_;                                // guarded by mutex_
 };
 
 }  // namespace merlin::service

@@ -59,6 +59,10 @@ Refusal Pull::find_subscription(const PullRequest& request, const meta::Subscrip
       if (request.expression_type.empty() || request.expression_type == expression_type_tag) return {};
     }
     const Subscription own = build_subscription(request.topic, request.subscription, request.expression_type);
+    if (own.has_too_many_tags()) {
+      return {Outcome::subscription_parse_failed,
+              fmt::format("the subscription of {} names more than {} tags", request.topic, tags_max)};
+    }
     if (!own.is_tag_type()) return unsupported(own);
     out.filter = make_filter(own);
     return {};

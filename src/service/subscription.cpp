@@ -23,7 +23,7 @@ Subscription build_subscription(std::string_view topic, std::string_view express
   if (!expression_type.empty()) out.expression_type = expression_type;
   if (!out.is_tag_type() || out.sub_string == "*") return out;
   std::string_view rest = out.sub_string;
-  while (!rest.empty()) {
+  while (!rest.empty() && !out.has_too_many_tags()) {
     const size_t bar = rest.find("||");
     const std::string_view tag = trim(rest.substr(0, bar));
     rest = bar == std::string_view::npos ? std::string_view() : rest.substr(bar + 2);
@@ -34,8 +34,12 @@ Subscription build_subscription(std::string_view topic, std::string_view express
   return out;
 }
 
+TagFilter::TagFilter(std::vector<int32_t> codes) : codes_(std::move(codes)) {
+  std::sort(codes_.begin(), codes_.end());
+}
+
 bool TagFilter::matches_tags_code(int64_t tags_code) const {
-  return std::find(codes_.begin(), codes_.end(), static_cast<int32_t>(tags_code)) != codes_.end();
+  return std::binary_search(codes_.begin(), codes_.end(), static_cast<int32_t>(tags_code));
 }
 
 std::shared_ptr<const store::MessageFilter> make_filter(const Subscription& subscription) {

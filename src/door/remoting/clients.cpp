@@ -22,12 +22,19 @@ service::Subscription subscription_of(const Json& json) {
   return out;
 }
 
+// One of the protocol's constants, or the fallback when the text cannot be one.
+std::string constant_of(const Json& json, const char* key, std::string_view fallback) {
+  static constexpr size_t constant_size_max = 64;
+  std::string text = text_of(json, key, fallback);
+  return text.size() <= constant_size_max ? text : std::string(fallback);
+}
+
 service::ConsumerHeartbeat consumer_of(const Json& json) {
   service::ConsumerHeartbeat out;
   out.group = text_of(json, "groupName");
-  out.consume_type = text_of(json, "consumeType", "CONSUME_PASSIVELY");
-  out.message_model = text_of(json, "messageModel", "CLUSTERING");
-  out.consume_from_where = text_of(json, "consumeFromWhere", "CONSUME_FROM_LAST_OFFSET");
+  out.consume_type = constant_of(json, "consumeType", "CONSUME_PASSIVELY");
+  out.message_model = constant_of(json, "messageModel", "CLUSTERING");
+  out.consume_from_where = constant_of(json, "consumeFromWhere", "CONSUME_FROM_LAST_OFFSET");
   out.unit_mode = bool_of(json, "unitMode", false);
   if (const auto it = json.find("subscriptionDataSet"); it != json.end() && it->is_array()) {
     for (const Json& s : *it) {
@@ -75,6 +82,15 @@ void ClientsDoor::connection_closed(uint64_t connection_id) {
   clients_.channel_closed(connection_id, [this](const std::string& group) { return notify_enabled(group); });
 }
 
+// One write of the file and one registration for all of them: a heartbeat may bring thousands.
+void ClientsDoor::register_topics(const std::vector<meta::TopicPtr>& created) {
+  if (created.empty()) return;
+  if (const Status written = topics_.persist_if_dirty(); !written) {
+    log_error("meta", "{}; will be tried again", written.error().message);
+  }
+  if (topic_created_) topic_created_(created.size() == 1 ? created.front() : nullptr);
+}
+
 void ClientsDoor::heartbeat(rpc::Request& request) {
   const auto body = parse_object(request.body_text());
   if (!body) return request.reply(rc::system_error, "the heartbeat's body is no JSON object");
@@ -88,6 +104,10 @@ void ClientsDoor::heartbeat(rpc::Request& request) {
   service::ClientInfo client;
   client.channel = std::make_shared<RemotingChannel>(request.connection().shared_from_this(), dispatcher_);
   client.client_id = text_of(*body, "clientID");
+  if (client.client_id.size() > client_id_max) {
+    return request.reply(rc::system_error, "the clientID has " + std::to_string(client.client_id.size()) +
+                                               " bytes, the limit is " + std::to_string(client_id_max));
+  }
   client.language = wire::language_name(request.command().language);
   client.version = request.command().version;
   client.last_update_ms = clock_.wall_ms();
@@ -95,9 +115,18 @@ void ClientsDoor::heartbeat(rpc::Request& request) {
   const bool without_subscriptions = fingerprint != 0 && bool_of(*body, "withoutSub", false);
 
   bool subscriptions_changed = false;
+  std::vector<meta::TopicPtr> retry_topics;
   for (const Json& entry : consumers) {
     if (!entry.is_object()) continue;
     const service::ConsumerHeartbeat consumer = consumer_of(entry);
+    const auto too_many = std::find_if(consumer.subscriptions.begin(), consumer.subscriptions.end(),
+                                       [](const auto& s) { return s.has_too_many_tags(); });
+    if (too_many != consumer.subscriptions.end()) {
+      register_topics(retry_topics);
+      return request.reply(
+          rc::subscription_parse_failed,
+          "the subscription of " + too_many->topic + " names more than " + std::to_string(service::tags_max) + " tags");
+    }
     const auto group = groups_.find_or_create(consumer.group);
     if (!group) continue;
     if (fingerprint != 0 && clients_.fingerprint_changed(consumer.group, fingerprint)) subscriptions_changed = true;
@@ -110,13 +139,16 @@ void ClientsDoor::heartbeat(rpc::Request& request) {
           });
       const meta::TopicPtr created =
           topics_.create_if_absent(retry_topic, group->retry_queue_nums, meta::perm_read | meta::perm_write, ordered,
-                                   consumer.unit_mode ? meta::topic_sys_flag_unit_sub : 0);
-      if (created && topic_created_) topic_created_(created);
+                                   consumer.unit_mode ? meta::topic_sys_flag_unit_sub : 0, meta::WriteFile::later);
+      if (created) retry_topics.push_back(created);
     }
     clients_.register_consumer(consumer, client, without_subscriptions, group->notify_consumer_ids_changed_enable);
   }
+  register_topics(retry_topics);
   for (const Json& entry : producers) {
-    if (entry.is_object()) clients_.register_producer(text_of(entry, "groupName"), client);
+    if (!entry.is_object()) continue;
+    const std::string group = text_of(entry, "groupName");
+    if (group.size() <= group_name_max) clients_.register_producer(group, client);
   }
   // The connection may have closed while this waited for a worker: then nobody else will take its groups back.
   if (!request.connection().is_open()) connection_closed(request.connection().id());

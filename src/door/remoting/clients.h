@@ -19,10 +19,12 @@ namespace merlin::door {
 class ClientsDoor {
  public:
   static constexpr size_t heartbeat_groups_max = 10'000;  // groups in one heartbeat
+  static constexpr size_t client_id_max = 1024;           // it is kept once per group
+  static constexpr size_t group_name_max = 255;           // of producers, whose names no rule restricts otherwise
 
   ClientsDoor(const Clock& clock, rpc::Dispatcher& dispatcher, service::Clients& clients, meta::TopicTable& topics,
               meta::SubscriptionGroups& groups);
-  // Called after a retry topic was created: registers it with the nameservers.
+  // Called after retry topics were created: registers it, or all topics when it is null, with the nameservers.
   void set_topic_created(std::function<void(const meta::TopicPtr&)> callback) { topic_created_ = std::move(callback); }
   void connection_closed(uint64_t connection_id);
 
@@ -35,6 +37,7 @@ class ClientsDoor {
   void producer_connections(rpc::Request& request);
   void all_producers(rpc::Request& request);
 
+  void register_topics(const std::vector<meta::TopicPtr>& created);
   bool notify_enabled(std::string_view group) const;
 
   const Clock& clock_;

@@ -274,6 +274,33 @@ TEST_F(TopicTableTest, CreationsAndReadsSideBySide) {
 }
 
 // The fear: power goes while topics are made, and a topic that was acknowledged is gone, or the broker cannot start.
+TEST(TopicTableLimits, QueueNumbersOfRetryTopicsAreKeptInRange) {
+  const ManualClock clock(start_ms);
+  FaultyFileSystem files(1);
+  TopicTable table(files, clock, "/store");
+  TopicTable::Setup setup;
+  setup.broker_name = "b";
+  ASSERT_TRUE(table.open(setup));
+  EXPECT_EQ(table.create_if_absent("%RETRY%a", INT32_MAX, 6, false, 0)->write_queue_nums, TopicTable::queue_nums_max);
+  EXPECT_EQ(table.create_if_absent("%RETRY%b", -7, 6, false, 0)->read_queue_nums, 0);
+}
+
+TEST(TopicTableLimits, ATopicWrittenLaterIsThereAtOnceAndOnDiskAfterwards) {
+  const ManualClock clock(start_ms);
+  FaultyFileSystem files(1);
+  TopicTable::Setup setup;
+  setup.broker_name = "b";
+  TopicTable table(files, clock, "/store");
+  ASSERT_TRUE(table.open(setup));
+  ASSERT_NE(table.create_if_absent("%RETRY%a", 1, 6, false, 0, WriteFile::later), nullptr);
+  EXPECT_TRUE(table.contains("%RETRY%a"));
+  EXPECT_FALSE(files.exists("/store/config/topics.json"));
+  ASSERT_TRUE(table.persist_if_dirty());
+  TopicTable again(files, clock, "/store");
+  ASSERT_TRUE(again.open(setup));
+  EXPECT_TRUE(again.contains("%RETRY%a"));
+}
+
 TEST(TopicTableCrash, AcknowledgedTopicsSurvivePowerCuts) {
   const unsigned seed = std::random_device()();
   SCOPED_TRACE(testing::Message() << "seed " << seed);

@@ -42,7 +42,8 @@ class ClientsTest : public testing::Test {
 
 TEST_F(ClientsTest, MembersAreToldWhenOneComesAndWhenOneGoes) {
   EXPECT_TRUE(clients.register_consumer(heartbeat(), client(one), false, true));
-  EXPECT_FALSE(clients.register_consumer(heartbeat(), client(one), false, true)) << "the same heartbeat again changes nothing";
+  EXPECT_FALSE(clients.register_consumer(heartbeat(), client(one), false, true))
+      << "the same heartbeat again changes nothing";
   EXPECT_EQ(one->told.size(), 1U);
   EXPECT_TRUE(clients.register_consumer(heartbeat(), client(two), false, true));
   EXPECT_EQ(one->told.size(), 2U);
@@ -105,6 +106,40 @@ TEST_F(ClientsTest, LastMemberTakesTheGroupAway) {
   clients.unregister_consumer("g", 1, true);
   EXPECT_FALSE(clients.has_consumer_group("g"));
   EXPECT_FALSE(clients.consumer_group("g").has_value());
+}
+
+TEST_F(ClientsTest, SubscriptionsHaveALimitInBytes) {
+  ConsumerHeartbeat big = heartbeat();
+  big.subscriptions.front().sub_string.assign(Clients::subscription_bytes_max / 2, 'x');
+  clients.register_consumer(big, client(one), false, true);
+  EXPECT_NE(clients.subscription("g", "T"), nullptr);
+  big.group = "second";
+  clients.register_consumer(big, client(one), false, true);
+  EXPECT_EQ(clients.subscription("second", "T"), nullptr) << "both together are over the limit";
+  clients.unregister_consumer("g", 1, true);
+  clients.register_consumer(big, client(one), false, true);
+  EXPECT_NE(clients.subscription("second", "T"), nullptr) << "a group that left gives its bytes back";
+}
+
+TEST_F(ClientsTest, HundredThousandGroupsAndSubscriptionsOfOneClientAreQuick) {
+  ConsumerHeartbeat wide = heartbeat();
+  for (int i = 0; i < 100'000; ++i)
+    wide.subscriptions.push_back(build_subscription("T" + std::to_string(i), "*", "TAG"));
+  clients.register_consumer(wide, client(one), false, true);
+  clients.register_consumer(heartbeat(), client(one), false, true);
+  EXPECT_EQ(clients.subscription("g", "T99999"), nullptr);
+  for (int i = 0; i < 100'000; ++i) clients.register_producer("P" + std::to_string(i), client(one));
+  clients.channel_closed(1, [](const std::string&) { return true; });
+  EXPECT_TRUE(clients.all_producers().empty());
+}
+
+TEST(Subscription, KeepsToItsNumberOfTags) {
+  std::string expression;
+  for (size_t i = 0; i < tags_max; ++i) expression += "t" + std::to_string(i) + "||";
+  const Subscription most = build_subscription("T", expression, "TAG");
+  EXPECT_FALSE(most.has_too_many_tags());
+  for (const int32_t code : most.codes) ASSERT_TRUE(make_filter(most)->matches_tags_code(code));
+  EXPECT_TRUE(build_subscription("T", expression + "one||more", "TAG").has_too_many_tags());
 }
 
 TEST(Subscription, SplitsTagsAndFiltersByLowBits) {
