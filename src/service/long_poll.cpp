@@ -12,8 +12,8 @@ uint64_t LongPoll::hold(Waiter waiter) {
   const uint64_t token = next_token_.fetch_add(1, std::memory_order_relaxed);
   Shard& s = shard(waiter.queue);
   std::lock_guard lock(s.mutex);
-  std::vector<Held>& list = s.queues[waiter.queue];
-  list.push_back(Held{token, std::move(waiter)});
+  Waiters& waiters = s.queues[waiter.queue];
+  waiters.emplace(token, std::move(waiter));
   return token;
 }
 
@@ -22,10 +22,22 @@ bool LongPoll::cancel(const store::ConsumeQueue* queue, uint64_t token) {
   std::lock_guard lock(s.mutex);
   const auto it = s.queues.find(queue);
   if (it == s.queues.end()) return false;
-  const size_t removed = std::erase_if(it->second, [&](const Held& h) { return h.token == token; });
+  const size_t removed = it->second.erase(token);
   if (it->second.empty()) s.queues.erase(it);
   held_.fetch_sub(removed);
   return removed > 0;
+}
+
+template <class Match>
+void LongPoll::take_where(Waiters& waiters, std::vector<std::function<void(Wake)>>& woken, Match match) {
+  for (auto it = waiters.begin(); it != waiters.end();) {
+    if (!match(it->second)) {
+      ++it;
+      continue;
+    }
+    woken.push_back(std::move(it->second.wake));
+    it = waiters.erase(it);
+  }
 }
 
 void LongPoll::on_arrivals(std::span<const store::Arrival> arrivals) {
@@ -43,13 +55,10 @@ void LongPoll::on_arrivals(std::span<const store::Arrival> arrivals) {
     const auto it = s.queues.find(queue);
     if (it != s.queues.end()) {
       const auto run = arrivals.subspan(i, end - i);
-      std::erase_if(it->second, [&](Held& h) {
-        const bool hit = std::any_of(run.begin(), run.end(), [&](const store::Arrival& a) {
-          return a.queue_offset >= h.waiter.offset &&
-                 (!h.waiter.filter || h.waiter.filter->matches_tags_code(a.tags_code));
+      take_where(it->second, woken, [&run](const Waiter& waiter) {
+        return std::any_of(run.begin(), run.end(), [&](const store::Arrival& a) {
+          return a.queue_offset >= waiter.offset && (!waiter.filter || waiter.filter->matches_tags_code(a.tags_code));
         });
-        if (hit) woken.push_back(std::move(h.waiter.wake));
-        return hit;
       });
       if (it->second.empty()) s.queues.erase(it);
     }
@@ -66,11 +75,7 @@ void LongPoll::sweep() {
   for (Shard& s : shards_) {
     std::lock_guard lock(s.mutex);
     for (auto it = s.queues.begin(); it != s.queues.end();) {
-      std::erase_if(it->second, [&](Held& h) {
-        const bool over = h.waiter.deadline_ms <= now_ms;
-        if (over) woken.push_back(std::move(h.waiter.wake));
-        return over;
-      });
+      take_where(it->second, woken, [now_ms](const Waiter& waiter) { return waiter.deadline_ms <= now_ms; });
       it = it->second.empty() ? s.queues.erase(it) : std::next(it);
     }
   }

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -46,14 +47,15 @@ class LongPoll final : public store::ArrivalListener {
   size_t held_max() const { return held_max_; }
 
  private:
-  struct Held {
-    uint64_t token;
-    Waiter waiter;
-  };
+  // By token, so that the oldest is woken first and one is cancelled without a look at the others.
+  using Waiters = std::map<uint64_t, Waiter>;
   struct Shard {
     std::mutex mutex;
-    std::unordered_map<const store::ConsumeQueue*, std::vector<Held>> queues;  // guarded by mutex
+    std::unordered_map<const store::ConsumeQueue*, Waiters> queues;  // guarded by mutex
   };
+  // Takes the wakes of those that match.
+  template <class Match>
+  static void take_where(Waiters& waiters, std::vector<std::function<void(Wake)>>& woken, Match match);
   Shard& shard(const store::ConsumeQueue* queue) {
     return shards_[(reinterpret_cast<uintptr_t>(queue) >> 6) % shards_.size()];
   }

@@ -8,9 +8,6 @@ namespace merlin::door {
 
 namespace rc = wire::response_code;
 
-// A connection's list of held pulls is cleared of answered ones when it has grown to this.
-static constexpr size_t held_list_prune_at = 64;
-
 // A pull that waits: its own copy of the request, and the right to answer.
 struct PullDoor::Held {
   std::string group, topic;
@@ -167,8 +164,9 @@ void PullDoor::handle(rpc::Request& request) {
   if (may_wait && outcome_of(mapped, pull.queue_offset, result).code == rc::pull_not_found) {
     auto held = std::make_shared<Held>(pull, std::move(plan), mapped, request.defer());
     const bool long_polling = settings_.long_polling_enable.load(std::memory_order_relaxed) != 0;
-    held->deadline_ms = clock_.wall_ms() + (long_polling ? header->suspend_timeout_ms
-                                                         : settings_.short_polling_ms.load(std::memory_order_relaxed));
+    const int64_t wanted_ms =
+        long_polling ? header->suspend_timeout_ms : settings_.short_polling_ms.load(std::memory_order_relaxed);
+    held->deadline_ms = clock_.wall_ms() + std::clamp<int64_t>(wanted_ms, 0, suspend_ms_max);
     return hold(std::move(held));
   }
   if (request.command().is_oneway()) return request.answer_later();
@@ -191,8 +189,11 @@ void PullDoor::hold(std::shared_ptr<Held> held) {
   // A message that came between the read and the registration woke nobody: look again, now that we are registered.
   if (token != 0 && !pull_.moved_on(held->plan, result)) {
     auto& own = reactors_[connection.reactor().index()].held_by_connection[connection.id()];
-    if (own.size() >= held_list_prune_at) std::erase_if(own, [](const auto& h) { return h.expired(); });
-    own.push_back(held);
+    if (own.pulls.size() >= own.prune_at) {
+      std::erase_if(own.pulls, [](const auto& h) { return h.expired(); });
+      own.prune_at = std::max<size_t>(64, own.pulls.size() * 2);  // so that clearing costs little per pull
+    }
+    own.pulls.push_back(held);
     return;
   }
   if (token == 0 || long_poll_.cancel(held->plan.queue, token)) look_again(*held);
@@ -202,7 +203,7 @@ void PullDoor::connection_closed(net::Connection& connection) {
   auto& lists = reactors_[connection.reactor().index()].held_by_connection;
   const auto it = lists.find(connection.id());
   if (it == lists.end()) return;
-  for (const std::weak_ptr<Held>& weak : it->second) {
+  for (const std::weak_ptr<Held>& weak : it->second.pulls) {
     if (const auto held = weak.lock()) long_poll_.cancel(held->plan.queue, held->token);
   }
   lists.erase(it);

@@ -29,6 +29,8 @@ class PullDoor {
  public:
   // A slice of at most this many bytes is copied next to its header; a longer one is sent from the mapping.
   static constexpr size_t copied_slice_bytes_max = 2048;
+  // A pull is held no longer, whatever it asks for (clients ask for 15 to 30 s).
+  static constexpr int64_t suspend_ms_max = 10 * 60 * 1000;
 
   PullDoor(PullDoorSettings settings, const Clock& clock, service::Pull& pull, StaticQueues static_queues,
            service::LongPoll& long_poll, size_t reactor_count);
@@ -41,7 +43,11 @@ class PullDoor {
   void handle(rpc::Request& request);
   struct ReactorState {
     store::GetResult result;
-    std::unordered_map<uint64_t, std::vector<std::weak_ptr<Held>>> held_by_connection;
+    struct HeldList {
+      std::vector<std::weak_ptr<Held>> pulls;
+      size_t prune_at = 64;  // answered ones are cleared away when the list has grown to this
+    };
+    std::unordered_map<uint64_t, HeldList> held_by_connection;
   };
   void hold(std::shared_ptr<Held> held);
   void look_again(Held& held);
