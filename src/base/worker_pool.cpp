@@ -14,13 +14,17 @@ WorkerPool::WorkerPool(std::string name, size_t threads, size_t queue_limit)
   }
 }
 
-WorkerPool::~WorkerPool() { stop(); }
+WorkerPool::~WorkerPool() {
+  stop();
+}
 
-bool WorkerPool::submit(std::function<void()> job) {
+bool WorkerPool::submit(std::function<void()> job, size_t bytes) {
   {
     std::lock_guard lock(mutex_);
     if (stopping_ || queue_.size() >= queue_limit_) return false;
-    queue_.push_back(std::move(job));
+    if (bytes > 0 && queue_bytes_ > 0 && queue_bytes_ + bytes > queue_bytes_max) return false;
+    queue_.push_back({std::move(job), bytes});
+    queue_bytes_ += bytes;
   }
   wake_.notify_one();
   return true;
@@ -42,17 +46,23 @@ size_t WorkerPool::queued() const {
   return queue_.size();
 }
 
+size_t WorkerPool::queued_bytes() const {
+  std::lock_guard lock(mutex_);
+  return queue_bytes_;
+}
+
 void WorkerPool::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
     if (queue_.empty()) return;
-    std::function<void()> job = std::move(queue_.front());
+    Job job = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
-    job();
-    job = nullptr;  // destroyed outside the lock: it may own a connection
+    job.run();
+    job.run = nullptr;  // destroyed outside the lock: it may own a connection
     lock.lock();
+    queue_bytes_ -= job.bytes;
   }
 }
 

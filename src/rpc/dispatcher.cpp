@@ -88,6 +88,12 @@ Error call_error(Errc code, const WaitingCall& call, std::string_view why) {
 
 }  // namespace
 
+std::string overload_remark(const WorkerPool& workers) {
+  return "[OVERLOAD]worker queue is full: " + std::to_string(workers.queued()) + " requests wait, the limit is " +
+         std::to_string(workers.queue_limit()) + "; they hold " + std::to_string(workers.queued_bytes()) +
+         " bytes, the limit is " + std::to_string(WorkerPool::queue_bytes_max);
+}
+
 const std::string* OwnedCommand::find(std::string_view key) const {
   const std::string* found = nullptr;
   for (const auto& [k, v] : ext) {
@@ -191,22 +197,22 @@ void Dispatcher::Impl::to_worker(const RowEntry& row, net::Connection& connectio
   job->header_size = frame.header.size();
   job->bytes.append(frame.header);
   job->bytes.append(frame.body);
-  const bool submitted = workers.submit([this, job] {
-    static thread_local wire::HeaderScratch scratch;
-    wire::Frame copy;
-    copy.serialization = job->serialization;
-    copy.header = job->bytes.view().first(job->header_size);
-    copy.body = job->bytes.view().subspan(job->header_size);
-    const Result<wire::CommandView> command = wire::decode_command(copy, scratch);
-    assert(command.ok());  // it did on the reactor
-    if (!command) return;
-    Request own_request(*command, *job->connection);
-    run(*job->row, own_request);
-  });
+  const bool submitted = workers.submit(
+      [this, job] {
+        static thread_local wire::HeaderScratch scratch;
+        wire::Frame copy;
+        copy.serialization = job->serialization;
+        copy.header = job->bytes.view().first(job->header_size);
+        copy.body = job->bytes.view().subspan(job->header_size);
+        const Result<wire::CommandView> command = wire::decode_command(copy, scratch);
+        assert(command.ok());  // it did on the reactor
+        if (!command) return;
+        Request own_request(*command, *job->connection);
+        run(*job->row, own_request);
+      },
+      job->bytes.size());
   if (submitted) return;
-  request.reply(response_code::system_busy, "[OVERLOAD]worker queue is full: " + std::to_string(workers.queued()) +
-                                                " requests wait, the limit is " +
-                                                std::to_string(workers.queue_limit()));
+  request.reply(response_code::system_busy, overload_remark(workers));
 }
 
 void Dispatcher::Impl::take_answer(ReactorState& state, net::Connection& connection, const wire::CommandView& command) {

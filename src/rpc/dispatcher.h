@@ -1,8 +1,8 @@
-// Joins frames and handlers: decodes, passes the gates in one fixed order, finds the row, runs its lane; matches answers to
-// calls this process made.
+// Joins frames and handlers: decodes, passes the gates in one fixed order, finds the row, runs its lane; matches
+// answers to calls this process made.
 //
-// The gates, in order: decode (a header that does not decode closes the connection) -> answer or request -> known code with a
-// row, on this port (else 3) -> running state (else 14) -> lane limit (else 2 SYSTEM_BUSY).
+// The gates, in order: decode (a header that does not decode closes the connection) -> answer or request -> known code
+// with a row, on this port (else 3) -> running state (else 14) -> lane limit (else 2 SYSTEM_BUSY).
 //
 // Owns:    the table of rows, the calls that wait for an answer.
 // Threads: on_burst on each reactor; Lane::worker handlers on the pool; call() from anywhere.
@@ -23,6 +23,9 @@
 
 namespace merlin::rpc {
 
+// What a request is told that found the workers' queue full.
+std::string overload_remark(const WorkerPool& workers);
+
 enum class Lane : uint8_t {
   reactor,  // runs inline: must not block
   worker,   // runs on the pool: may block (files, other servers)
@@ -31,7 +34,8 @@ enum class Lane : uint8_t {
 enum class Ports : uint8_t { all, main_only };
 
 // One row of a door's table. A door lists its rows once:
-//   static constexpr rpc::Row<OffsetDoor> rows[] = {{request_code::query_consumer_offset, Lane::reactor, Ports::all, &OffsetDoor::query}};
+//   static constexpr rpc::Row<OffsetDoor> rows[] = {{request_code::query_consumer_offset, Lane::reactor, Ports::all,
+//   &OffsetDoor::query}};
 template <class Door>
 struct Row {
   int32_t code;
@@ -40,8 +44,8 @@ struct Row {
   void (Door::*handle)(Request&);
 };
 
-// Told when all frames of a burst have been handled, so that work collected over the burst (appends) is done at once. The
-// commands of the burst (Request::command() and its views) are valid until this returns.
+// Told when all frames of a burst have been handled, so that work collected over the burst (appends) is done at once.
+// The commands of the burst (Request::command() and its views) are valid until this returns.
 class BurstParticipant {
  public:
   virtual ~BurstParticipant() = default;
@@ -92,7 +96,8 @@ class Dispatcher final : public net::FrameHandler {
 
   // Sends a request on an open connection; `done` runs exactly once, on the connection's reactor: with the answer,
   // Errc::timeout, or Errc::closed.
-  void call(net::Connection& connection, const Call& call, int64_t timeout_ms, std::function<void(Result<OwnedCommand>)> done);
+  void call(net::Connection& connection, const Call& call, int64_t timeout_ms,
+            std::function<void(Result<OwnedCommand>)> done);
   void call_oneway(net::Connection& connection, const Call& call);
 
   size_t on_burst(net::Connection& connection, std::span<const wire::Frame> frames) override;

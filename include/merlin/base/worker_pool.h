@@ -1,6 +1,8 @@
 // A bounded pool for work that may block: admin requests, metadata files, disk misses.
 //
-// Owns:    its threads and the queue of waiting jobs (at most queue_limit; a full queue refuses).
+// Owns:    its threads and the queue of waiting jobs (at most queue_limit, holding at most queue_bytes_max; a full
+// queue
+//          refuses).
 // Threads: submit() from anywhere; jobs run side by side on the pool's threads.
 // Fails:   stop() lets running and queued jobs finish, then refuses.
 #pragma once
@@ -18,14 +20,18 @@ namespace merlin {
 
 class WorkerPool {
  public:
+  static constexpr size_t queue_bytes_max = size_t{256} << 20;
+
   WorkerPool(std::string name, size_t threads, size_t queue_limit);
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  [[nodiscard]] bool submit(std::function<void()> job);
+  // `bytes`: what the job keeps in memory until it has run. A job larger than the limit is taken when nothing waits.
+  [[nodiscard]] bool submit(std::function<void()> job, size_t bytes = 0);
   void stop();
   size_t queued() const;
+  size_t queued_bytes() const;
   size_t queue_limit() const { return queue_limit_; }
 
  private:
@@ -35,8 +41,13 @@ class WorkerPool {
   const size_t queue_limit_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::function<void()>> queue_;  // guarded by mutex_
-  bool stopping_ = false;                    // guarded by mutex_
+  struct Job {
+    std::function<void()> run;
+    size_t bytes = 0;
+  };
+  std::deque<Job> queue_;   // guarded by mutex_
+  size_t queue_bytes_ = 0;  // guarded by mutex_; of waiting and running jobs
+  bool stopping_ = false;   // guarded by mutex_
   std::vector<std::thread> threads_;
 };
 

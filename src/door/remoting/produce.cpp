@@ -234,42 +234,41 @@ struct OwnedSend {
 void ProduceDoor::send_on_worker(rpc::Request& request, const service::SendRequest& send, const StaticQueue& mapped) {
   auto owned = std::make_shared<OwnedSend>(send);
   auto responder = std::make_shared<rpc::Responder>(request.defer());
-  const bool accepted = workers_.submit([this, owned, responder, mapped] {
-    service::ProduceBurst burst;
-    service::PlacedRequest placed;
-    service::Refusal refusal = produce_.create_topic(owned->request);
-    if (refusal.ok()) refusal = produce_.prepare(owned->request, burst, placed);
-    if (refusal.outcome == service::Outcome::needs_worker) {
-      refusal = {service::Outcome::topic_not_exist,
-                 "topic[" + owned->topic + "] was deleted while it was being created"};
-    }
-    if (!refusal.ok()) return responder->reply(response_code_of(refusal.outcome), refusal.remark);
-    const int64_t end_offset = produce_.append(burst);
-    if (burst.items.front().code != store::AppendCode::ok) {
-      refusal = produce_.refusal_of(burst.items.front());
-      return responder->reply(response_code_of(refusal.outcome), refusal.remark);
-    }
-    std::string ids;
-    append_ids(burst.items, ids);
-    const std::string unique_key(placed.unique_key);
-    const int64_t queue_offset = burst.items.front().queue_offset;
-    auto answer = [this, owned, responder, mapped, ids, unique_key, queue_offset,
-                   queue_id = placed.queue_id](store::DurableCode durable) {
-      if (durable == store::DurableCode::failed) {
-        return responder->reply(rc::service_not_available,
-                                "service not available now. fdatasync of the commit log failed");
-      }
-      const Placement placement = placement_of(ids, unique_key, queue_id, queue_offset, mapped);
-      responder->reply_with(durable == store::DurableCode::durable ? rc::success : rc::flush_disk_timeout, {}, {},
-                            [&](wire::CommandWriter& w) { write_placement(w, placement, produce_.settings()); });
-    };
-    if (store_.sync_flush()) return store_.wait_durable(end_offset, sync_flush_timeout_ms_, answer);
-    answer(store::DurableCode::durable);
-  });
-  if (!accepted) {
-    responder->reply(rc::system_busy, "[OVERLOAD]worker queue is full: " + std::to_string(workers_.queued()) +
-                                          " requests wait, the limit is " + std::to_string(workers_.queue_limit()));
-  }
+  const bool accepted = workers_.submit(
+      [this, owned, responder, mapped] {
+        service::ProduceBurst burst;
+        service::PlacedRequest placed;
+        service::Refusal refusal = produce_.create_topic(owned->request);
+        if (refusal.ok()) refusal = produce_.prepare(owned->request, burst, placed);
+        if (refusal.outcome == service::Outcome::needs_worker) {
+          refusal = {service::Outcome::topic_not_exist,
+                     "topic[" + owned->topic + "] was deleted while it was being created"};
+        }
+        if (!refusal.ok()) return responder->reply(response_code_of(refusal.outcome), refusal.remark);
+        const int64_t end_offset = produce_.append(burst);
+        if (burst.items.front().code != store::AppendCode::ok) {
+          refusal = produce_.refusal_of(burst.items.front());
+          return responder->reply(response_code_of(refusal.outcome), refusal.remark);
+        }
+        std::string ids;
+        append_ids(burst.items, ids);
+        const std::string unique_key(placed.unique_key);
+        const int64_t queue_offset = burst.items.front().queue_offset;
+        auto answer = [this, owned, responder, mapped, ids, unique_key, queue_offset,
+                       queue_id = placed.queue_id](store::DurableCode durable) {
+          if (durable == store::DurableCode::failed) {
+            return responder->reply(rc::service_not_available,
+                                    "service not available now. fdatasync of the commit log failed");
+          }
+          const Placement placement = placement_of(ids, unique_key, queue_id, queue_offset, mapped);
+          responder->reply_with(durable == store::DurableCode::durable ? rc::success : rc::flush_disk_timeout, {}, {},
+                                [&](wire::CommandWriter& w) { write_placement(w, placement, produce_.settings()); });
+        };
+        if (store_.sync_flush()) return store_.wait_durable(end_offset, sync_flush_timeout_ms_, answer);
+        answer(store::DurableCode::durable);
+      },
+      send.body.size() + send.properties.size());
+  if (!accepted) responder->reply(rc::system_busy, rpc::overload_remark(workers_));
 }
 
 }  // namespace merlin::door

@@ -37,6 +37,25 @@ TEST(WorkerPool, refuses_beyond_its_limit_and_takes_again_when_there_is_room) {
   EXPECT_TRUE(pool.submit([] {}));
 }
 
+TEST(WorkerPool, refuses_what_would_hold_too_many_bytes) {
+  std::promise<void> gate;
+  std::promise<void> started;
+  WorkerPool pool("test", 1, 100);
+  ASSERT_TRUE(pool.submit([&, wait = gate.get_future().share()] {
+    started.set_value();
+    wait.wait();
+  }));
+  started.get_future().wait();
+  EXPECT_TRUE(pool.submit([] {}, 2 * WorkerPool::queue_bytes_max)) << "one large job is taken when nothing else waits";
+  EXPECT_FALSE(pool.submit([] {}, 1));
+  std::promise<void> done;
+  EXPECT_TRUE(pool.submit([&] { done.set_value(); })) << "a job that holds nothing is";
+  gate.set_value();
+  done.get_future().wait();
+  EXPECT_EQ(pool.queued_bytes(), 0U);
+  EXPECT_TRUE(pool.submit([] {}, 1));
+}
+
 TEST(WorkerPool, destroys_a_job_before_the_next_wait) {
   auto owned = std::make_shared<int>(1);
   std::weak_ptr<int> watched = owned;
