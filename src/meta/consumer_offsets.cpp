@@ -44,17 +44,20 @@ QueueOffsets& queues_of(TextMap<QueueOffsets>& table, std::string_view key) {
 }
 
 // Stores the offset and gives back the old one; false when the queue would be one too many.
-bool put(TextMap<QueueOffsets>& table, std::string_view key, int32_t queue_id, int64_t offset,
+bool put(TextMap<QueueOffsets>& table, std::string_view key, int32_t queue_id, int64_t offset, bool has_room,
          std::optional<int64_t>& old) {
-  QueueOffsets& queues = queues_of(table, key);
-  const auto it = queues.find(queue_id);
-  if (it != queues.end()) {
-    old = it->second;
-    it->second = offset;
-    return true;
+  const auto known = table.find(key);
+  if (known != table.end()) {
+    const auto it = known->second.find(queue_id);
+    if (it != known->second.end()) {
+      old = it->second;
+      it->second = offset;
+      return true;
+    }
+    if (known->second.size() >= ConsumerOffsets::queues_per_group_max) return false;
   }
-  if (queues.size() >= ConsumerOffsets::queues_per_group_max) return false;
-  queues.emplace(queue_id, offset);
+  if (!has_room) return false;
+  queues_of(table, key).emplace(queue_id, offset);
   return true;
 }
 
@@ -159,6 +162,7 @@ Status ConsumerOffsets::decode(std::string_view text) {
     const std::unique_lock lock(home.mutex);
     home.pulled.insert_or_assign(key, std::move(queues));
   }
+  recount();
   return {};
 }
 
@@ -190,7 +194,8 @@ bool ConsumerOffsets::commit(std::string_view group, std::string_view topic, int
   std::optional<int64_t> old;
   {
     const std::unique_lock lock(home.mutex);
-    if (!put(home.committed, key, queue_id, offset, old)) return false;
+    if (!put(home.committed, key, queue_id, offset, has_room(), old)) return false;
+    if (!old) entries_.fetch_add(1, std::memory_order_relaxed);
   }
   if (old && offset < *old && may_warn()) {
     log_warn("offsets", "{} queue {} goes back from {} to {} by request", key, queue_id, *old, offset);
@@ -205,7 +210,8 @@ bool ConsumerOffsets::commit_pull(std::string_view group, std::string_view topic
   std::optional<int64_t> old;
   {
     const std::unique_lock lock(home.mutex);
-    if (!put(home.pulled, key, queue_id, offset, old)) return false;
+    if (!put(home.pulled, key, queue_id, offset, has_room(), old)) return false;
+    if (!old) entries_.fetch_add(1, std::memory_order_relaxed);
   }
   if (old != offset) mark_changed();
   return true;
@@ -246,6 +252,7 @@ void ConsumerOffsets::clear_pull(std::string_view group, std::string_view topic)
     const std::unique_lock lock(home.mutex);
     const auto it = home.pulled.find(key);
     if (it == home.pulled.end()) return;
+    entries_.fetch_sub(static_cast<int64_t>(it->second.size()), std::memory_order_relaxed);
     home.pulled.erase(it);
   }
   mark_changed();
@@ -270,7 +277,21 @@ void ConsumerOffsets::remove_where(const std::function<bool(std::string_view, st
       it = home.resets.erase(it);
     }
   }
-  if (removed > 0) mark_changed();
+  if (removed == 0) return;
+  recount();
+  mark_changed();
+}
+
+// After changes that are not counted one by one. Commits that come in between may be counted twice or not at all: the
+// limit is no exact one.
+void ConsumerOffsets::recount() {
+  size_t count = 0;
+  for (const Shard& home : shards_) {
+    const std::shared_lock lock(home.mutex);
+    for (const auto& [key, queues] : home.committed) count += queues.size();
+    for (const auto& [key, queues] : home.pulled) count += queues.size();
+  }
+  entries_.store(static_cast<int64_t>(count), std::memory_order_relaxed);
 }
 
 void ConsumerOffsets::remove_group(std::string_view group) {
@@ -297,6 +318,7 @@ void ConsumerOffsets::clone(std::string_view source, std::string_view target, st
     const std::unique_lock lock(home.mutex);
     queues_of(home.committed, key) = std::move(*offsets);
   }
+  recount();
   mark_changed();
 }
 
@@ -353,10 +375,12 @@ bool ConsumerOffsets::assign_reset(std::string_view group, std::string_view topi
   {
     const std::unique_lock lock(home.mutex);
     std::optional<int64_t> old;
-    if (!put(home.resets, key, queue_id, offset, old)) return false;
+    if (!put(home.resets, key, queue_id, offset, has_room(), old)) return false;
     if (!old) resets_pending_.fetch_add(1, std::memory_order_acq_rel);
     // A consumer that is away finds the new place when it comes back.
-    if (!put(home.committed, key, queue_id, offset, old)) return false;
+    old.reset();
+    if (!put(home.committed, key, queue_id, offset, has_room(), old)) return false;
+    if (!old) entries_.fetch_add(1, std::memory_order_relaxed);
   }
   mark_changed();
   return true;

@@ -37,6 +37,7 @@ using QueueOffsets = std::map<int32_t, int64_t>;
 class ConsumerOffsets {
  public:
   static constexpr size_t queues_per_group_max = 65'536;  // per topic and group; a commit beyond it is refused
+  static constexpr int64_t entries_max = 4'000'000;       // committed and pull offsets of all; none is added beyond it
   static constexpr int64_t commits_per_version = 500;     // consumerOffsetUpdateVersionStep
 
   ConsumerOffsets(FileSystem& files, const Clock& clock, const std::string& store_root);
@@ -97,6 +98,8 @@ class ConsumerOffsets {
   const Shard& shard(std::string_view key) const;
   void mark_changed() { changes_.fetch_add(1, std::memory_order_release); }
   void count_commit();
+  bool has_room() const { return entries_.load(std::memory_order_relaxed) < entries_max; }
+  void recount();
   bool may_warn();
   void remove_where(const std::function<bool(std::string_view topic, std::string_view group)>& match);
   Status decode(std::string_view text);
@@ -105,6 +108,7 @@ class ConsumerOffsets {
   SnapshotFile file_;
   std::array<Shard, shard_count> shards_;
   std::atomic<int64_t> resets_pending_{0};  // queues with a reset: query() looks for one only when there are any
+  std::atomic<int64_t> entries_{0};         // queues in committed and pulled; looked at before one is added
   std::atomic<uint64_t> changes_{1};        // counts changes, each after it is in its shard
   std::atomic<int64_t> commits_{0};
   std::atomic<int64_t> warned_s_{0};  // second of the last warning about an offset that went back

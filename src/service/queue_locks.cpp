@@ -8,16 +8,24 @@ std::vector<QueueId> QueueLocks::lock(std::string_view group, std::string_view c
                                       const std::vector<QueueId>& queues) {
   const int64_t now_ms = clock_.wall_ms();
   std::vector<QueueId> held;
+  if (group.size() > name_max || client_id.size() > name_max) return held;
   std::lock_guard guard(mutex_);
   auto it = groups_.find(group);
   if (it == groups_.end()) it = groups_.emplace(std::string(group), std::map<QueueId, Holder>()).first;
   for (const QueueId& queue : queues) {
-    Holder& holder = it->second[queue];
+    auto at = it->second.find(queue);
+    if (at == it->second.end()) {
+      if (count_ >= locks_max || queue.topic.size() > name_max || queue.broker_name.size() > name_max) continue;
+      at = it->second.emplace(queue, Holder{}).first;
+      ++count_;
+    }
+    Holder& holder = at->second;
     if (holder.client_id != client_id && !holder.client_id.empty() && alive(holder, now_ms)) continue;
     holder.client_id = client_id;
     holder.renewed_ms = now_ms;
     held.push_back(queue);
   }
+  if (it->second.empty()) groups_.erase(it);
   return held;
 }
 
@@ -27,7 +35,9 @@ void QueueLocks::unlock(std::string_view group, std::string_view client_id, cons
   if (it == groups_.end()) return;
   for (const QueueId& queue : queues) {
     const auto lock = it->second.find(queue);
-    if (lock != it->second.end() && lock->second.client_id == client_id) it->second.erase(lock);
+    if (lock == it->second.end() || lock->second.client_id != client_id) continue;
+    it->second.erase(lock);
+    --count_;
   }
   if (it->second.empty()) groups_.erase(it);
 }
@@ -44,7 +54,7 @@ void QueueLocks::drop_expired() {
   const int64_t now_ms = clock_.wall_ms();
   std::lock_guard guard(mutex_);
   for (auto& [name, locks] : groups_) {
-    std::erase_if(locks, [&](const auto& e) { return !alive(e.second, now_ms); });
+    count_ -= std::erase_if(locks, [&](const auto& e) { return !alive(e.second, now_ms); });
   }
   std::erase_if(groups_, [](const auto& e) { return e.second.empty(); });
 }

@@ -1,7 +1,8 @@
 // Locks of queues for ordered consumption: one client of a group per queue, for 60 s after its last renewal.
 //
 // Owns:    the table group -> queue -> holder. Threads: any (one mutex). Survives: nothing; clients lock again.
-// Limits:  queues_per_request_max queues in one request (checked by the door).
+// Limits:  queues_per_request_max queues in one request (checked by the door), locks_max in all, names of name_max
+// bytes.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,8 @@ class QueueLocks {
  public:
   static constexpr int64_t lock_lifetime_ms = 60'000;
   static constexpr size_t queues_per_request_max = 65'536;
+  static constexpr size_t locks_max = 1'000'000;  // a lock beyond it is not given
+  static constexpr size_t name_max = 1024;  // of group, client, topic, broker; a lock with a longer one is not given
 
   explicit QueueLocks(const Clock& clock) : clock_(clock) {}
 
@@ -47,7 +50,8 @@ class QueueLocks {
 
   const Clock& clock_;
   mutable std::mutex mutex_;
-  std::map<std::string, std::map<QueueId, Holder>, std::less<>> groups_;  // guarded by mutex_
+  std::map<std::string, std::map<QueueId, Holder>, std::less<>> groups_;  // guarded by mutex_; none is empty
+  size_t count_ = 0;                                                      // guarded by mutex_; locks in groups_
 };
 
 }  // namespace merlin::service

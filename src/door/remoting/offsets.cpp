@@ -96,9 +96,11 @@ void OffsetsDoor::update(rpc::Request& request) {
   }
   if (!offsets_.commit(header->consumer_group, header->topic, header->queue_id,
                        mapped.to_physical(header->commit_offset))) {
-    return request.reply(rc::invalid_parameter,
-                         "queueId " + std::to_string(header->queue_id) + " is refused: a group may commit at most " +
-                             std::to_string(meta::ConsumerOffsets::queues_per_group_max) + " queues per topic");
+    return request.reply(rc::invalid_parameter, "queueId " + std::to_string(header->queue_id) +
+                                                    " is refused: a group may commit at most " +
+                                                    std::to_string(meta::ConsumerOffsets::queues_per_group_max) +
+                                                    " queues per topic, and all groups together " +
+                                                    std::to_string(meta::ConsumerOffsets::entries_max));
   }
   request.reply(rc::success);
 }

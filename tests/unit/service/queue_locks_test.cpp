@@ -26,6 +26,31 @@ TEST(QueueLocks, OneHolderUntilReleaseOrExpiry) {
   EXPECT_EQ(locks.lock("g", "c2", {q1}), std::vector<QueueId>{q1});
 }
 
+TEST(QueueLocks, LongNamesGetNoLockAndLeaveNothing) {
+  ManualClock clock(1'000'000);
+  QueueLocks locks(clock);
+  const std::string long_name(QueueLocks::name_max + 1, 'x');
+  EXPECT_TRUE(locks.lock(long_name, "c1", {q0}).empty());
+  EXPECT_TRUE(locks.lock("g", long_name, {q0}).empty());
+  EXPECT_TRUE(locks.lock("g", "c1", {{long_name, "b", 0}, {"T", long_name, 0}}).empty());
+  EXPECT_TRUE(locks.all_expired("g"));
+}
+
+TEST(QueueLocks, NumberOfLocksIsLimited) {
+  ManualClock clock(1'000'000);
+  QueueLocks locks(clock);
+  std::vector<QueueId> many;
+  for (int32_t i = 0; i < 50'000; ++i) many.push_back({"T", "b", i});
+  size_t given = 0;
+  for (int i = 0; i < 21; ++i) given += locks.lock("g" + std::to_string(i), "c1", many).size();
+  EXPECT_EQ(given, QueueLocks::locks_max);
+  locks.unlock("g0", "c1", many);
+  EXPECT_EQ(locks.lock("other", "c1", many).size(), many.size()) << "what was given back can be given again";
+  clock.advance_ms(QueueLocks::lock_lifetime_ms + 1);
+  locks.drop_expired();
+  EXPECT_EQ(locks.lock("g0", "c2", many).size(), many.size());
+}
+
 TEST(QueueLocks, ExpiredOnesAreForgotten) {
   ManualClock clock(1'000'000);
   QueueLocks locks(clock);
