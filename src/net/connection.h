@@ -27,6 +27,8 @@ struct ConnectionLimits {
   size_t unsent_bytes_max = size_t{64} << 20;
   int64_t idle_ms_max = 120'000;  // neither read nor written for so long: closed
   size_t connections_max = 100'000;
+  // Memory of unfinished frames, all connections together: beyond it the one that asks for more is closed.
+  size_t partial_bytes_max = size_t{1} << 30;
 };
 
 class Connection;

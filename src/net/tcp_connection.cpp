@@ -109,6 +109,16 @@ TcpConnection::ReadResult TcpConnection::read_once() {
 TcpConnection::ReadResult TcpConnection::read_large() {
   const size_t missing = partial_needed_ - partial_.size();
   const size_t room = std::min(missing, std::max(large_read_bytes_min, partial_.size()));
+  if (partial_.size() + room > partial_.capacity()) {
+    partial_.reserve(partial_.size() + room);
+    count_partial();
+    const size_t all = env_->partial_bytes.load(std::memory_order_relaxed);
+    if (all > env_->limits.partial_bytes_max) {
+      close_with(LogLevel::warn, fmt::format("unfinished frames of all connections hold {} bytes, the limit is {}", all,
+                                             env_->limits.partial_bytes_max));
+      return ReadResult::closed;
+    }
+  }
   const ssize_t received = recv(fd_, partial_.prepare(room), room, MSG_DONTWAIT);
   if (received <= 0) return read_failed(received);
   partial_.commit(static_cast<size_t>(received));
@@ -133,7 +143,15 @@ TcpConnection::ReadResult TcpConnection::read_failed(ssize_t received) {
 void TcpConnection::deliver_held() {
   Buffer bytes;
   std::swap(bytes, partial_);
+  count_partial();
   deliver(bytes.data(), bytes.size());
+}
+
+// Small buffers are left out: they are bounded by the number of connections.
+void TcpConnection::count_partial() {
+  const size_t now = partial_.capacity() > rejoin_bytes_max ? partial_.capacity() : 0;
+  env_->partial_bytes.fetch_add(now - partial_counted_, std::memory_order_relaxed);  // modulo 2^64: may be less
+  partial_counted_ = now;
 }
 
 // Cuts the frames, hands them over in one burst, sends the answers, and keeps what is left.
@@ -174,7 +192,10 @@ void TcpConnection::deliver(const uint8_t* data, size_t size) {
   } else if (!broken.empty()) {
     return close_with(LogLevel::warn, broken);
   }
-  if (at < size) partial_.append(data + at, size - at);
+  if (at < size) {
+    partial_.append(data + at, size - at);
+    count_partial();
+  }
 }
 
 void TcpConnection::sweep(int64_t now_ns) {
@@ -183,7 +204,10 @@ void TcpConnection::sweep(int64_t now_ns) {
     active_ns_ = now_ns;
     return;
   }
-  if (partial_.empty()) partial_.release();
+  if (partial_.empty()) {
+    partial_.release();
+    count_partial();
+  }
   if (out_.empty()) out_.release();
   if (slices_.empty()) slices_ = {};
   const int64_t idle_ms = (now_ns - active_ns_) / 1'000'000;
@@ -217,6 +241,7 @@ void TcpConnection::finish_close() {
   connections[registry_index_]->registry_index_ = registry_index_;
   connections.pop_back();
   partial_.release();
+  count_partial();
   out_.release();
   out_sent_ = 0;
   slices_ = {};

@@ -27,6 +27,7 @@ struct ConnectionEnv {
   const Clock& clock;
   FrameHandler* handler = nullptr;
   std::atomic<size_t> connection_count{0};
+  std::atomic<size_t> partial_bytes{0};
   std::atomic<uint64_t> next_id{1};
 };
 
@@ -72,6 +73,7 @@ class TcpConnection final : public Connection {
   ReadResult read_failed(ssize_t received);
   void deliver(const uint8_t* data, size_t size);
   void deliver_held();
+  void count_partial();
   void flush_now();
   SendResult send_some();
   size_t gather(struct iovec* iov, size_t iov_count) const;
@@ -101,7 +103,8 @@ class TcpConnection final : public Connection {
   int64_t active_ns_ = 0;      // of the last sweep that found it active
   size_t registry_index_ = 0;  // in Reactor::Impl::connections
   Buffer partial_;
-  size_t partial_needed_ = 0;  // bytes that complete the frame in partial_
+  size_t partial_counted_ = 0;  // its part of ConnectionEnv::partial_bytes
+  size_t partial_needed_ = 0;   // bytes that complete the frame in partial_
   Buffer out_;
   size_t out_sent_ = 0;
   std::vector<Slice> slices_;

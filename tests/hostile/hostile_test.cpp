@@ -75,6 +75,15 @@ class HostileTest : public testing::Test {
     EXPECT_TRUE(others_are_served());
   }
 
+  void expect_closed_beside_others(const std::string& bytes, std::initializer_list<std::string_view> texts) {
+    test::LogFile log;
+    RawClient client = connect();
+    client.send(bytes);
+    EXPECT_TRUE(client.closed_by_peer());
+    EXPECT_TRUE(eventually([&] { return log.count(texts) == 1; }));
+    EXPECT_TRUE(others_are_served());
+  }
+
   SystemClock clock;
   WorkerPool workers;
   rpc::Dispatcher dispatcher;
@@ -129,6 +138,24 @@ TEST_F(HostileTest, headers_that_do_not_decode_close_only_their_connection) {
   std::string binary = command_frame(1, 1, {}, {{"k", "v"}}, 0, wire::Serialization::rocketmq);
   binary[8 + 13] = 0x7F;  // the length of the remark
   expect_closed(binary, {"does not decode"});
+}
+
+TEST_F(HostileTest, unfinished_frames_share_a_limit) {
+  net::ConnectionLimits limits;
+  limits.partial_bytes_max = 7 << 20;
+  start(limits);
+  const std::string part = prefix(16'000'000, 100) + std::string(3 << 20, 'x');
+  RawClient first = connect();
+  ASSERT_TRUE(first.send(part));
+  EXPECT_TRUE(others_are_served());
+  expect_closed_beside_others(part, {"unfinished frames of all connections", "the limit is 7340032"});
+  first.send(std::string(8 << 20, 'x'));
+  EXPECT_TRUE(first.closed_by_peer()) << "alone it is over the limit, too";
+  EXPECT_TRUE(eventually([&] { return server->connection_count() == 1; }));
+  RawClient again = connect();
+  ASSERT_TRUE(again.send(part));
+  EXPECT_TRUE(others_are_served());
+  EXPECT_EQ(server->connection_count(), 2U) << "what was closed gave its bytes back";
 }
 
 TEST_F(HostileTest, good_frames_before_a_broken_one_are_answered) {

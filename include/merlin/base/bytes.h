@@ -63,6 +63,10 @@ class Buffer {
     return data_.data() + size_;
   }
   void commit(size_t n) { size_ += n; }
+  // Makes room for `n` bytes in all, and no more than that.
+  void reserve(size_t n) {
+    if (n > data_.size()) data_.resize(n);
+  }
 
   void append(const void* p, size_t n) {
     if (n == 0) return;
