@@ -140,6 +140,7 @@ struct Broker::Parts {
   int64_t next_renewal_s = 0;  // reactor 0 only
   std::atomic<bool> persisting{false};
   bool store_open = false;
+  bool tables_open = false;
   bool serving = false;
 
   Parts(config::Settings& s, std::string config_path, FileSystem& f, const Clock& c,
@@ -240,6 +241,7 @@ Status Broker::Parts::open() {
   if (Status s = mappings.open(); !s) return s.error().with("open topicQueueMapping.json");
   if (Status s = groups.open(); !s) return s.error().with("open subscriptionGroup.json");
   if (Status s = offsets.open(); !s) return s.error().with("open consumerOffset.json");
+  tables_open = true;
   const std::string address = settings.text("bindAddress");
   if (Status s = server.listen(address, port, rpc::Dispatcher::main_port_tag); !s) return s;
   return server.listen(address, port - 2, rpc::Dispatcher::fast_port_tag);
@@ -326,11 +328,15 @@ void Broker::stop() {
     p.server.stop();
     p.serving = false;
   }
-  if (p.store_open) {
+  // After a start that failed at a damaged file the tables hold defaults, which must not be written over that file.
+  if (p.tables_open) {
     for (const Status& s : {p.offsets.persist_if_dirty(), p.topics.persist_if_dirty(), p.mappings.persist_if_dirty(),
                             p.groups.persist_if_dirty()}) {
       if (!s) log_error("meta", "{}", s.error().message);
     }
+    p.tables_open = false;
+  }
+  if (p.store_open) {
     p.store.close();
     p.store_open = false;
   }

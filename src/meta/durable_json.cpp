@@ -58,6 +58,10 @@ Result<LoadedFrom> load_file(FileSystem& files, const std::string& path,
   const Status second = load_one(files, backup, decode);
   if (second) {
     log_warn("meta", "{}; continuing with {}", first.error().message, backup);
+    // Out of the way: the next write keeps what stands at `path` as the backup, and the good one must stay that.
+    if (first.error().code != Errc::not_found) {
+      if (Status moved = files.rename(path, path + ".broken"); !moved) return moved.error();
+    }
     return LoadedFrom::backup;
   }
   const bool is_first_missing = first.error().code == Errc::not_found;

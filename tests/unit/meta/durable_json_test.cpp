@@ -83,10 +83,10 @@ TEST_F(DurableFile, BrokenOrEmptyOrMissingFallsBack) {
   EXPECT_EQ(seen_, "two");
   for (const std::string_view damage : {"bad", ""}) {
     damage_file(files_, path_, damage);
-    EXPECT_EQ(*load(), LoadedFrom::backup);
+    EXPECT_EQ(*load(), LoadedFrom::backup) << damage;
     EXPECT_EQ(seen_, "one");
   }
-  ASSERT_TRUE(files_.remove(path_));
+  EXPECT_FALSE(files_.exists(path_)) << "a broken file goes out of the way";
   EXPECT_EQ(*load(), LoadedFrom::backup);
   EXPECT_EQ(seen_, "one");
 }
@@ -149,6 +149,27 @@ TEST(DataVersion, JsonInApachesOrder) {
   EXPECT_FALSE(DataVersion::parse("[]").ok());
   EXPECT_FALSE(DataVersion::parse(R"({"counter":"x"})").ok());
   EXPECT_FALSE(DataVersion::parse("").ok());
+}
+
+TEST(DurableJson, ABrokenFileNeverReplacesTheGoodBackup) {
+  FaultyFileSystem files(1);
+  const auto decode = [](std::string_view text) { return text == "good" ? Status() : Error{Errc::corrupt, "bad"}; };
+  ASSERT_TRUE(files.make_dirs("/d"));
+  ASSERT_TRUE(save_file(files, "/d/f", "good"));
+  ASSERT_TRUE(save_file(files, "/d/f", "good"));
+  const auto damage = [&files] {
+    auto file = files.open("/d/f", OpenMode::create);
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE((*file)->pwrite(as_bytes("twisted"), 0));
+  };
+  for (int i = 0; i < 3; ++i) {
+    damage();
+    const auto loaded = load_file(files, "/d/f", decode);
+    ASSERT_TRUE(loaded.ok()) << "round " << i;
+    EXPECT_EQ(*loaded, LoadedFrom::backup);
+    ASSERT_TRUE(save_file(files, "/d/f", "good"));
+  }
+  EXPECT_TRUE(files.exists("/d/f.broken"));
 }
 
 }  // namespace
