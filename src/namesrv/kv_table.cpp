@@ -8,6 +8,9 @@
 
 namespace merlin::namesrv {
 
+// What an entry or a namespace takes besides its text; short ones would be free otherwise.
+static constexpr size_t entry_bytes = 64;
+
 KvTable::KvTable(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
 
 Result<KvTable::Namespaces> KvTable::read(const std::string& path) const {
@@ -33,7 +36,8 @@ Status KvTable::load() {
   namespaces_ = std::move(*loaded);
   bytes_ = 0;
   for (const auto& [name, table] : namespaces_) {
-    for (const auto& [key, value] : table) bytes_ += key.size() + value.size();
+    bytes_ += name.size() + entry_bytes;
+    for (const auto& [key, value] : table) bytes_ += key.size() + value.size() + entry_bytes;
   }
   return {};
 }
@@ -42,12 +46,17 @@ Status KvTable::put(const std::string& name_space, const std::string& key, const
   const std::lock_guard order(persist_mutex_);
   {
     const std::unique_lock lock(mutex_);
-    if (bytes_ + key.size() + value.size() > bytes_max) {
+    const size_t added = key.size() + value.size() + entry_bytes +
+                         (namespaces_.contains(name_space) ? 0 : name_space.size() + entry_bytes);
+    if (bytes_ + added > bytes_max) {
       return Error{Errc::limit,
                    "the KV config has " + std::to_string(bytes_) + " bytes; the limit is " + std::to_string(bytes_max)};
     }
-    const auto [at, inserted] = namespaces_[name_space].try_emplace(key);
-    if (inserted) bytes_ += key.size();
+    const auto [table, is_new] = namespaces_.try_emplace(name_space);
+    // A namespace costs memory, too; it is never removed.
+    if (is_new) bytes_ += name_space.size() + entry_bytes;
+    const auto [at, inserted] = table->second.try_emplace(key);
+    if (inserted) bytes_ += key.size() + entry_bytes;
     bytes_ += value.size();
     bytes_ -= at->second.size();
     at->second = value;
@@ -62,7 +71,7 @@ Status KvTable::remove(const std::string& name_space, const std::string& key) {
     const auto table = namespaces_.find(name_space);
     const auto none = table == namespaces_.end() || !table->second.contains(key);
     if (!none) {
-      bytes_ -= key.size() + table->second[key].size();
+      bytes_ -= key.size() + table->second[key].size() + entry_bytes;
       table->second.erase(key);
     }
   }

@@ -21,7 +21,7 @@ inline constexpr const char* order_topic_namespace = "ORDER_TOPIC_CONFIG";
 
 class KvTable {
  public:
-  static constexpr size_t bytes_max = size_t{16} << 20;  // of all keys and values together
+  static constexpr size_t bytes_max = size_t{16} << 20;  // of all namespaces, keys and values together
 
   KvTable(FileSystem& files, std::string path);
 

@@ -17,6 +17,7 @@ struct RouteTable::Changed {
 namespace {
 
 constexpr size_t single_topic = 1;
+constexpr size_t broker_text_max = 1024;
 
 // A new smallest id is told to those who were there before; a lost one to all who are left.
 MinIdChange min_id_change(const std::map<int64_t, std::string>& addrs, std::optional<std::string> offline,
@@ -44,7 +45,6 @@ RegisterOutcome RouteTable::register_broker(const Registration& r) {
     outcome.state = RegisterOutcome::State::limit;
     return outcome;
   }
-  clusters_[r.cluster].insert(r.broker_name);
   const auto [broker_at, inserted] = brokers_.try_emplace(r.broker_name);
   BrokerData& broker = broker_at->second;
   if (inserted) {
@@ -69,6 +69,7 @@ RegisterOutcome RouteTable::register_broker(const Registration& r) {
     outcome.state = RegisterOutcome::State::single_topic;
     return outcome;
   }
+  clusters_[r.cluster].insert(r.broker_name);
   std::string& addr = broker.addrs[r.broker_id];
   const bool is_first = inserted || addr.empty();
   addr = r.broker_addr;
@@ -99,17 +100,57 @@ RegisterOutcome RouteTable::register_broker(const Registration& r) {
   return outcome;
 }
 
-std::string RouteTable::limit_reached(const Registration& r) const {
-  if (live_.size() >= limits_.brokers_max && !live_.contains({r.cluster, r.broker_addr})) {
-    return "the name server has " + std::to_string(live_.size()) + " brokers; the limit is " +
-           std::to_string(limits_.brokers_max);
+// Names, addresses and clusters are counted apart: one address may claim ever new names, and one name ever new
+// addresses.
+std::string RouteTable::broker_limit_reached(const Registration& r) const {
+  const auto text = [](size_t count, std::string_view what, size_t limit) {
+    return "the name server has " + std::to_string(count) + ' ' + std::string(what) + "; the limit is " +
+           std::to_string(limit);
+  };
+  const size_t longest =
+      std::max({r.broker_name.size(), r.broker_addr.size(), r.cluster.size(), r.ha_server_addr.size()});
+  if (longest > broker_text_max) {
+    return "a name or address of " + std::to_string(longest) + " bytes; the limit is " +
+           std::to_string(broker_text_max);
   }
-  if (topics_.size() + r.body.topics.size() <= limits_.topics_max) return {};
-  size_t count = topics_.size();
-  for (const auto& topic : r.body.topics) count += topics_.contains(topic.name) ? 0 : 1;
-  if (count <= limits_.topics_max) return {};
-  return "the registration would bring the name server to " + std::to_string(count) + " topics; the limit is " +
-         std::to_string(limits_.topics_max);
+  const size_t most = limits_.brokers_max;
+  if (live_.size() >= most && !live_.contains({r.cluster, r.broker_addr})) return text(live_.size(), "brokers", most);
+  const auto broker = brokers_.find(r.broker_name);
+  if (broker == brokers_.end()) {
+    if (brokers_.size() >= most) return text(brokers_.size(), "broker names", most);
+  } else if (broker->second.addrs.size() >= limits_.addresses_per_broker_max &&
+             !broker->second.addrs.contains(r.broker_id)) {
+    return text(broker->second.addrs.size(), "addresses of " + r.broker_name, limits_.addresses_per_broker_max);
+  }
+  if (clusters_.size() >= most && !clusters_.contains(r.cluster)) return text(clusters_.size(), "clusters", most);
+  return {};
+}
+
+std::string RouteTable::limit_reached(const Registration& r) const {
+  if (std::string why = broker_limit_reached(r); !why.empty()) return why;
+  size_t topics = topics_.size();
+  size_t queues = queue_count_;
+  for (const auto& topic : r.body.topics) {
+    if (topic.name.size() > broker_text_max) {
+      return "a topic name of " + std::to_string(topic.name.size()) + " bytes; the limit is " +
+             std::to_string(broker_text_max);
+    }
+  }
+  if (topics + r.body.topics.size() <= limits_.topics_max && queues + r.body.topics.size() <= limits_.queues_max) {
+    return {};
+  }
+  for (const auto& topic : r.body.topics) {
+    const auto known = topics_.find(topic.name);
+    topics += known == topics_.end() ? 1 : 0;
+    queues += known == topics_.end() || !known->second.contains(r.broker_name) ? 1 : 0;
+  }
+  const auto text = [](size_t count, std::string_view what, size_t limit) {
+    return "the registration would bring the name server to " + std::to_string(count) + ' ' + std::string(what) +
+           "; the limit is " + std::to_string(limit);
+  };
+  if (topics > limits_.topics_max) return text(topics, "topics", limits_.topics_max);
+  if (queues > limits_.queues_max) return text(queues, "topics of brokers", limits_.queues_max);
+  return {};
 }
 
 bool RouteTable::is_older(const Registration& r, const BrokerData& broker) const {
@@ -133,15 +174,21 @@ void RouteTable::take_topics(const Registration& r, BrokerData& broker, bool is_
     if (!is_changed && known != topics_.end() && known->second.contains(r.broker_name)) continue;
     QueueData queues = topic.queues;
     if (read_only) queues.perm &= ~perm_write;
-    (known == topics_.end() ? topics_[topic.name] : known->second)[r.broker_name] = queues;
+    QueuesByBroker& table = known == topics_.end() ? topics_[topic.name] : known->second;
+    if (table.insert_or_assign(r.broker_name, queues).second) ++queue_count_;
   }
   if (!is_changed) return;
-  for (const auto& [topic, mapping] : r.body.mappings) mappings_[topic][mapping.broker_name] = mapping;
+  for (const auto& [topic, mapping] : r.body.mappings) {
+    // Without the topic or the broker nobody is told of the mapping, and nothing would ever remove it.
+    if (topics_.contains(topic) && brokers_.contains(mapping.broker_name)) {
+      mappings_[topic][mapping.broker_name] = mapping;
+    }
+  }
 }
 
 void RouteTable::drop_topic_of_broker(std::map<std::string, QueuesByBroker>::iterator& topic,
                                       const std::string& broker_name) {
-  topic->second.erase(broker_name);
+  queue_count_ -= topic->second.erase(broker_name);
   if (!topic->second.empty()) {
     ++topic;
     return;
@@ -222,7 +269,7 @@ void RouteTable::clean_topics(const Changed& changed) {
       const auto queues = topic->second.find(name);
       if (queues != topic->second.end()) queues->second.perm &= ~perm_write;
     }
-    for (const std::string& name : changed.removed) topic->second.erase(name);
+    for (const std::string& name : changed.removed) queue_count_ -= topic->second.erase(name);
     if (topic->second.empty()) {
       mappings_.erase(topic->first);
       topic = topics_.erase(topic);
@@ -293,12 +340,15 @@ void RouteTable::register_topic(const std::string& topic, const std::vector<Name
     return;
   }
   QueuesByBroker& table = topics_[topic];
-  for (const auto& q : queues) table[q.broker_name] = q.queues;
+  for (const auto& q : queues) queue_count_ += table.insert_or_assign(q.broker_name, q.queues).second ? 1 : 0;
 }
 
 void RouteTable::delete_topic(const std::string& topic) {
   const std::unique_lock lock(mutex_);
-  topics_.erase(topic);
+  if (const auto at = topics_.find(topic); at != topics_.end()) {
+    queue_count_ -= at->second.size();
+    topics_.erase(at);
+  }
   mappings_.erase(topic);
 }
 
@@ -307,7 +357,7 @@ void RouteTable::delete_topic(const std::string& topic, const std::string& clust
   const auto names = clusters_.find(cluster);
   const auto at = topics_.find(topic);
   if (names == clusters_.end() || at == topics_.end()) return;
-  for (const std::string& name : names->second) at->second.erase(name);
+  for (const std::string& name : names->second) queue_count_ -= at->second.erase(name);
   if (!at->second.empty()) return;
   topics_.erase(at);
   mappings_.erase(topic);

@@ -32,8 +32,10 @@ namespace merlin::namesrv {
 inline constexpr int64_t broker_expires_ms_default = 120'000;
 
 struct RouteLimits {
-  size_t brokers_max = 10'000;
+  size_t brokers_max = 10'000;  // broker names, addresses alive, and clusters, each
   size_t topics_max = 1'000'000;
+  size_t queues_max = 10'000'000;  // pairs of topic and broker
+  size_t addresses_per_broker_max = 100;
 };
 
 struct RegisterOutcome {
@@ -107,6 +109,7 @@ class RouteTable {
   int64_t now_ms() const { return clock_.monotonic_ns() / 1'000'000; }
   // REQUIRES of all below: mutex_ is held.
   std::string limit_reached(const Registration& r) const;
+  std::string broker_limit_reached(const Registration& r) const;
   bool is_older(const Registration& r, const BrokerData& broker) const;
   void take_topics(const Registration& r, BrokerData& broker, bool is_first, bool is_prime_slave);
   void drop_topics_not_in(const Registration& r);
@@ -127,6 +130,7 @@ class RouteTable {
   mutable std::shared_mutex mutex_;
   // Guarded by mutex_.
   std::map<std::string, QueuesByBroker> topics_;
+  size_t queue_count_ = 0;  // pairs of topic and broker in topics_
   std::map<std::string, BrokerData> brokers_;
   std::map<std::string, std::set<std::string>> clusters_;
   std::map<BrokerIdentity, Live> live_;

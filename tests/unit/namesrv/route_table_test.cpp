@@ -190,5 +190,61 @@ TEST_F(Table, limits_refuse_and_name_themselves) {
   EXPECT_FALSE(small.route("V").has_value());
 }
 
+TEST_F(Table, one_address_cannot_claim_names_without_end) {
+  RouteTable small(clock, {.brokers_max = 3});
+  State last = State::registered;
+  for (int i = 0; i < 10; ++i) {
+    Registration r = broker(0, "h:1");
+    r.broker_name = "b" + std::to_string(i);
+    last = small.register_broker(r).state;
+  }
+  EXPECT_EQ(last, State::limit);
+  EXPECT_EQ(small.clusters().brokers.size(), 3U);
+}
+
+TEST_F(Table, one_name_cannot_collect_addresses_without_end) {
+  RouteTable small(clock, {.addresses_per_broker_max = 3});
+  for (int i = 0; i < 10; ++i) {
+    small.register_broker(broker(i, "h:" + std::to_string(i)));
+    // The address is no longer alive, but its broker still has it.
+    (void)small.unregister_brokers({{"c", "another", "h:" + std::to_string(i), i}});
+  }
+  EXPECT_EQ(small.members("b").size(), 3U);
+}
+
+TEST_F(Table, ignored_registrations_leave_no_cluster_behind) {
+  Registration first = broker(0, "h:1");
+  first.body.version.state_version = 5;
+  table.register_broker(first);
+  for (int i = 0; i < 5; ++i) {
+    Registration late = broker(0, "h:2");
+    late.cluster = "c" + std::to_string(i);
+    (void)table.register_broker(late);
+    (void)table.unregister_brokers({{late.cluster, "b", "h:2", 0}});
+  }
+  EXPECT_LE(table.clusters().clusters.size(), 6U);
+}
+
+TEST_F(Table, topics_of_brokers_have_a_limit_that_gives_back) {
+  RouteTable small(clock, {.queues_max = 3});
+  EXPECT_EQ(small.register_broker(broker(0, "h:1")).state, State::registered);
+  Registration other = broker(0, "h:2");
+  other.broker_name = "other";
+  const RegisterOutcome refused = small.register_broker(other);
+  EXPECT_EQ(refused.state, State::limit);
+  EXPECT_NE(refused.why.find("limit is 3"), std::string::npos) << refused.why;
+  small.delete_topic("T");
+  EXPECT_EQ(small.register_broker(other).state, State::registered) << "U of b, T and U of other";
+}
+
+TEST_F(Table, names_have_a_length_limit) {
+  Registration r = broker(0, "h:1");
+  r.broker_name.assign(5000, 'x');
+  EXPECT_EQ(table.register_broker(r).state, State::limit);
+  r = broker(0, "h:1");
+  r.body.topics.push_back({std::string(5000, 't'), {}});
+  EXPECT_EQ(table.register_broker(r).state, State::limit);
+}
+
 }  // namespace
 }  // namespace merlin::namesrv::test
