@@ -1,4 +1,5 @@
 // Opening: lock, load, recover, catch up; and closing, in the reverse order.
+#include <algorithm>
 #include <unistd.h>
 
 #include "merlin/base/log.h"
@@ -119,13 +120,19 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
     checkpoint = {};
   }
   const auto progress = read_progress(files, path("merlin.progress"));
-  const ScanStart start = find_scan_start(segments, progress, queues.count_with_files(), checkpoint, clean, [this] {
-    int64_t max_physical = -1;
-    for (ConsumeQueue* queue : queues.all()) {
-      if (const auto end = queue->loaded_max_physical()) max_physical = std::max(max_physical, *end);
-    }
-    return max_physical;
-  });
+  // Nobody knows what stood in a file that was cut short, so no other place than the log's begin is good.
+  const auto all = queues.all();
+  const bool is_torn =
+      std::any_of(all.begin(), all.end(), [](const ConsumeQueue* queue) { return queue->cut_short(); });
+  const ScanStart start =
+      is_torn ? ScanStart{log.begin(), false}
+              : find_scan_start(segments, progress, queues.count_with_files(), checkpoint, clean, [this] {
+                  int64_t max_physical = -1;
+                  for (ConsumeQueue* queue : queues.all()) {
+                    if (const auto end = queue->loaded_max_physical()) max_physical = std::max(max_physical, *end);
+                  }
+                  return max_physical;
+                });
   if (Status s = cut_queues(start.offset, !clean || !start.from_progress, !start.from_progress); !s) return s;
   const auto end = rebuild(start);
   if (!end) return end.error();

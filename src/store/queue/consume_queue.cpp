@@ -21,6 +21,11 @@ Status ConsumeQueue::load() {
   return files_.load();
 }
 
+bool ConsumeQueue::cut_short() const {
+  const std::lock_guard lock(mutex_);
+  return files_.cut_short();
+}
+
 bool ConsumeQueue::has_files() const {
   const std::lock_guard lock(mutex_);
   return !files_.empty();

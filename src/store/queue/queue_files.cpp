@@ -42,6 +42,11 @@ Status QueueFiles::load() {
                                       std::to_string(file_bytes_)};
     }
     if (*size < file_bytes_) {
+      if (*size > 0) {
+        log_warn("store", "{} has {} bytes instead of {}: the queues are compared with the log", full, *size,
+                 file_bytes_);
+        cut_short_ = true;
+      }
       if (Status s = (*file)->truncate(file_bytes_); !s) return s;
     }
     const int64_t start = *bytes / queue_unit_bytes;

@@ -55,6 +55,19 @@ TEST(MessageStoreTest, TheConsumeQueueFolderMayBeDeleted) {
   f.close();
 }
 
+TEST(MessageStoreTest, AQueueFileCutShortIsBuiltAgain) {
+  StoreFixture f(small_options(fresh_dir()));
+  ASSERT_TRUE(f.open().ok());
+  for (int i = 0; i < 120; ++i) f.send("T", i % 3, std::to_string(i));
+  const auto before = f.bodies("T", 1);
+  f.close();
+  std::filesystem::resize_file(f.options.root_dir + "/consumequeue/T/1/00000000000000000000", 205);
+  ASSERT_TRUE(f.open().ok());
+  EXPECT_EQ(f.bodies("T", 1), before);
+  EXPECT_EQ(f.send("T", 1, "next").queue_offset, 40) << "no offset is given a second time";
+  f.close();
+}
+
 class GetTest : public testing::Test {
  protected:
   void SetUp() override {
