@@ -1,6 +1,7 @@
 """Connections that are slow, many, or gone."""
 
 import contextlib
+import json
 import struct
 import threading
 import time
@@ -197,3 +198,62 @@ def many_clients_of_one_group(context):
             c.send(frame(34, {}, heartbeat([consumer("Crowd", [("BenchmarkTest", "*")])], client_id=f"c{i}")))
         context.check(broker, 700, within_s=8)
     context.check(broker, 700, within_s=8)
+
+
+@alone
+def everything_at_once(context):
+    """Sends, pulls, heartbeats, commits, locks, statistics, and topics made and deleted, all side by side."""
+    from attacks_tables import consumer, heartbeat
+    broker = context.broker()
+    stop = threading.Event()
+    failures = []
+
+    def job(number):
+        i = 0
+        try:
+            with broker.client(timeout=30 * context.patience) as c:
+                while not stop.is_set():
+                    i += 1
+                    topic, group = f"Busy{i % 3}", f"Group{(i + number) % 4}"
+                    base = dict(VALID, topic=topic, b=topic, consumerGroup=group, group=group, queueId=i % 4, e=i % 4)
+                    kind = (i + number * 3) % 12
+                    if kind < 4:
+                        c.send(frame(310, base, b"m" * 200, opaque=1) * 20)
+                        for _ in range(20):
+                            c.read()
+                    elif kind == 4:
+                        c.call(11, dict(base, queueOffset=i % 50, sysFlag=4))
+                    elif kind == 5:
+                        c.call(11, dict(base, queueOffset=int(c.call(30, base).ext.get("offset", 0)), sysFlag=7,
+                                        suspendTimeoutMillis=20))
+                    elif kind == 6:
+                        c.call(34, {}, heartbeat([consumer(group, [(topic, "a||b")])], [group], f"c{number}"))
+                    elif kind == 7:
+                        c.call(15, dict(base, commitOffset=i))
+                        c.call(14, base)
+                    elif kind == 8:
+                        c.call(41, {}, json.dumps({"consumerGroup": group, "clientId": f"c{number}", "mqSet": [
+                            {"topic": topic, "brokerName": "b", "queueId": i % 4}]}).encode())
+                    elif kind == 9:
+                        for code in (28, 202, 208, 21, 203, 43, 29, 32):
+                            c.call(code, base)
+                    elif kind == 10:
+                        c.call(17, dict(base, order="false"))
+                        c.call(35, {"clientID": f"c{number}", "producerGroup": group, "consumerGroup": group})
+                    elif i % 36 == 11:
+                        c.call(215 if number % 2 else 207, dict(base, groupName=group))
+                    else:
+                        c.call(12, dict(base, key="k"))
+                        c.call(25, {}, b"brokerPermission=6")
+        except Exception as e:  # noqa: BLE001
+            failures.append(f"{number}, {i}: {e!r}")
+
+    threads = [threading.Thread(target=job, args=(n,)) for n in range(8)]
+    for t in threads:
+        t.start()
+    time.sleep(4)
+    stop.set()
+    for t in threads:
+        t.join()
+    assert not failures, failures[0]
+    context.check(broker, 500)
