@@ -125,7 +125,7 @@ final class RestartScenarios {
           places.get(number), place);
     }
     // The consumer lives through the restart as well: at least once.
-    Check.settles(30_000, () -> {
+    Check.settles(75_000, () -> {
       List<String> missing = new ArrayList<>(acked);
       missing.removeAll(Mail.numbers(inbox.all()));
       Check.that(missing.isEmpty(), "%d acknowledged messages not delivered", missing.size());
