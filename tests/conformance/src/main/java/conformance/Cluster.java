@@ -61,7 +61,7 @@ final class Cluster implements AutoCloseable {
 
     void start() throws Exception {
       process.start();
-      Check.settles(30_000, () -> Check.that(Routes.brokers(namesrvAddr()).contains(name + "@" + addr()),
+      Check.settles(75_000, () -> Check.that(Routes.brokers(namesrvAddr()).contains(name + "@" + addr()),
           "broker %s is registered, see %s", name, process.log));
     }
 

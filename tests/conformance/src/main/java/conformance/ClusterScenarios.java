@@ -57,7 +57,7 @@ final class ClusterScenarios {
     }
     second.process.kill();
     second.start();
-    Check.settles(30_000, () -> {
+    Check.settles(75_000, () -> {
       List<MessageExt> got = bed.readAll(topic);
       got.removeIf(m -> !"sync".equals(m.getTags()));
       Mail.verifyAll(safe, got);
@@ -65,7 +65,7 @@ final class ClusterScenarios {
 
     // It leaves: the route forgets it and sends go to the other one.
     second.stop();
-    Check.settles(20_000, () -> Check.equal(Set.of(bed.broker.name), Routes.route(bed.api(), topic), "route after the stop"));
+    Check.settles(60_000, () -> Check.equal(Set.of(bed.broker.name), Routes.route(bed.api(), topic), "route after the stop"));
     List<Message> rest = Mail.make(topic, "x", 10);
     PushScenarios.send(bed.producer(), rest);
   }

@@ -53,7 +53,7 @@ final class Inbox implements MessageListenerConcurrently {
   /** Exactly these messages arrive, each once, and after a moment of quiet still nothing else. */
   static void expect(List<? extends Message> sent, Inbox... inboxes) throws Exception {
     Set<String> wanted = new HashSet<>(Mail.numbers(sent));
-    Check.settles(30_000, () -> {
+    Check.settles(75_000, () -> {
       Set<String> missing = new HashSet<>(wanted);
       for (Inbox inbox : inboxes) {
         missing.removeAll(Mail.numbers(inbox.all()));

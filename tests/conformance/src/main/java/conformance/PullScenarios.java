@@ -171,7 +171,7 @@ final class PullScenarios {
 
   private static List<MessageExt> poll(DefaultLitePullConsumer consumer, int count) throws Exception {
     List<MessageExt> got = new ArrayList<>();
-    Check.eventually(20_000, count + " messages polled", () -> {
+    Check.eventually(60_000, count + " messages polled", () -> {
       got.addAll(consumer.poll(200));
       return got.size() >= count;
     });

@@ -43,7 +43,7 @@ final class PushScenarios {
   }
 
   static void awaitQueues(DefaultMQPushConsumer consumer, String topic, int count) throws Exception {
-    Check.settles(20_000, () -> Check.equal(count,
+    Check.settles(60_000, () -> Check.equal(count,
         (int) queues(consumer).stream().filter(q -> q.getTopic().equals(topic)).count(), "queues of " + consumer.getInstanceName()));
   }
 

@@ -43,11 +43,11 @@ final class RestartScenarios {
 
     bed.broker.restart();
 
-    Check.settles(30_000, () -> Check.equal(Collections.singleton(bed.broker.name), Routes.route(bed.api(), topic), "route"));
+    Check.settles(75_000, () -> Check.equal(Collections.singleton(bed.broker.name), Routes.route(bed.api(), topic), "route"));
     List<Message> all = new ArrayList<>(consumed);
     all.addAll(waiting);
     List<MessageExt> reread = new ArrayList<>();
-    Check.settles(20_000, () -> {
+    Check.settles(60_000, () -> {
       reread.clear();
       reread.addAll(bed.readAll(topic));
     });
@@ -103,7 +103,7 @@ final class RestartScenarios {
     });
     sender.start();
     try {
-      Check.eventually(20_000, "50 messages before the restart", () -> acked.size() >= 50);
+      Check.eventually(60_000, "50 messages before the restart", () -> acked.size() >= 50);
       bed.broker.restart();
       int half = acked.size();
       Check.eventually(40_000, "50 messages after the restart, refused " + refused, () -> acked.size() >= half + 50);

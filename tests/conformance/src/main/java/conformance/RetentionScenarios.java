@@ -83,7 +83,7 @@ final class RetentionScenarios {
     Inbox fromTime = start(bed, ConsumeFromWhere.CONSUME_FROM_TIMESTAMP, second);
     Inbox fromFirst = start(bed, ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET, second);
     Inbox.expect(recent, fromTime);
-    Check.settles(20_000, () -> Check.equal(rest.size() + 10, fromFirst.size(), "messages from the first offset"));
+    Check.settles(60_000, () -> Check.equal(rest.size() + 10, fromFirst.size(), "messages from the first offset"));
     // By now the third one has asked for its offset as well.
     List<Message> last = Mail.make(TOPIC, "last", 5);
     PushScenarios.send(producer, last);

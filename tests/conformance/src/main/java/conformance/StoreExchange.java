@@ -90,7 +90,7 @@ public final class StoreExchange {
         String.valueOf(4 << 20), "mappedFileSizeConsumeQueue", "6000", "autoCreateTopicEnable", "false"), variable);
     cluster.brokers.add(0, broker);
     broker.process.start();
-    Check.settles(30_000, () -> Check.that(Routes.brokers(cluster.namesrvAddr()).contains(brokerName + "@" + broker.addr()),
+    Check.settles(75_000, () -> Check.that(Routes.brokers(cluster.namesrvAddr()).contains(brokerName + "@" + broker.addr()),
         "%s is registered, see %s", turn, broker.process.log));
     return broker;
   }
@@ -180,13 +180,13 @@ public final class StoreExchange {
   }
 
   private void verify(Bed bed, Cluster.Broker broker) throws Exception {
-    Check.settles(20_000, () -> {
+    Check.settles(60_000, () -> {
       var data = bed.api().getTopicRouteInfoFromNameServer(topic, Bed.CALL_MS);
       Check.equal(broker.addr(), data.getBrokerDatas().get(0).getBrokerAddrs().get(0L), "address in the route");
       Check.equal(QUEUES, data.getQueueDatas().get(0).getReadQueueNums(), "queues of the topic");
     });
     List<MessageExt> got = new ArrayList<>();
-    Check.settles(30_000, () -> {
+    Check.settles(75_000, () -> {
       got.clear();
       got.addAll(bed.readAll(topic));
       Check.equal(sent.size(), got.size(), "messages in the store");
@@ -198,7 +198,7 @@ public final class StoreExchange {
     // The key index goes with the store; the rest of it may be made again after a crash.
     for (int i = 0; i < sent.size(); i += 97) {
       Message message = sent.get(i);
-      Check.settles(30_000, () -> Mail.verifyAll(List.of(message), bed.tool().queryMessage(topic, message.getKeys(), 8,
+      Check.settles(75_000, () -> Mail.verifyAll(List.of(message), bed.tool().queryMessage(topic, message.getKeys(), 8,
           System.currentTimeMillis() - 3_600_000, System.currentTimeMillis() + 60_000).getMessageList()));
     }
     MessageExt one = got.get(got.size() / 2);
