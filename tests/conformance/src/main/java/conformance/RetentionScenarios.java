@@ -54,6 +54,9 @@ final class RetentionScenarios {
   }
 
   private static void consume(Bed bed) throws Exception {
+    // An earlier scenario restarts the name server, which forgets every broker until it registers again, every 30 s.
+    Check.settles(45_000, () -> Check.that(Routes.route(bed.api(), TOPIC).contains(broker.name), "%s in the route of %s",
+        broker.name, TOPIC));
     DefaultMQProducer producer = bed.producer();
     MessageQueue queue = producer.fetchPublishMessageQueues(TOPIC).get(0);
     Check.eventually(80_000, "the first segment expires", () -> producer.minOffset(queue) > 0);
