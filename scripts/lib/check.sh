@@ -45,8 +45,17 @@ check_sanitizer() {
   TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions="$root/scripts/lib/tsan.supp" \
     ctest --test-dir "build/$preset" -j "$(job_count)" --output-on-failure --no-tests=error -E '^tidy_' --timeout 900
 }
-check_asan() { check_sanitizer asan; }
-check_tsan() { check_sanitizer tsan; }
+check_asan() { check_sanitizer asan && check_attacks asan ''; }
+# One attack keeps every handler busy side by side; the others are sequential and would show the race detector nothing.
+check_tsan() { check_sanitizer tsan && check_attacks tsan everything_at_once; }
+
+# The attacks from outside on programs built with a sanitizer: a report in a log is a failed attack.
+check_attacks() {
+  local bin=build/$1/bin
+  ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+  TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions="$root/scripts/lib/tsan.supp" \
+    python3 -B tests/hostile/attack.py --broker "$bin/merlin-broker" --namesrv "$bin/merlin-namesrv" --patience 6 --only "$2"
+}
 
 verb_check() {
   local steps=() name failed=() started

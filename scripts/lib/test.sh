@@ -64,6 +64,9 @@ verb_test() {
   build_preset release
   step "unit, golden, model, crash and house-rule tests"
   ctest_suite
+  step "attacks from outside on the two programs"
+  logged_suite hostile python3 -B tests/hostile/attack.py --broker build/release/bin/merlin-broker \
+    --namesrv build/release/bin/merlin-namesrv
   if [ -z "$fast" ]; then
     step "conformance: real Java clients, 5.5 and 4.9"
     logged_suite conformance tests/conformance/run
