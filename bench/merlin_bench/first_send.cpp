@@ -62,7 +62,7 @@ class Child {
 
 // One send on an idle link; true on SEND_OK.
 bool try_send(Link& link, const Options& options) {
-  SendFrame(options, 0).append_to(link.out(), 0, static_cast<uint64_t>(now_ns()));
+  SendFrame(options).append_to(link.out(), 0, static_cast<uint64_t>(now_ns()), 0);
   if (!link.flush().ok()) return false;
   pollfd waiting{link.fd(), POLLIN, 0};
   bool ok = false;
@@ -98,7 +98,7 @@ Result<FirstSendReport> first_send(const Options& options) {
       continue;
     }
     if (report.port_ms == 0) report.port_ms = since_start_ms();
-    if (!options.keep_topic && !create_topic(**link, options.topic, options.queues).ok()) {
+    if (!options.keep_topic && !create_topic(**link, topic_name(options, 0), options.queues).ok()) {
       pause_ms(1);
       continue;
     }

@@ -159,23 +159,33 @@ Status create_topic(Link& link, const std::string& topic, int32_t queues) {
 
 namespace {
 
+Result<int64_t> ask_offset(Link& link, int32_t code, const std::string& topic, int32_t queue) {
+  const auto answer = call(link, code, {{"topic", topic}, {"queueId", std::to_string(queue)}}, call_timeout_ms);
+  if (!answer) return answer.error().with("ask for offsets");
+  const auto field = answer->fields.find("offset");
+  if (answer->code != 0 || field == answer->fields.end()) {
+    return Error{Errc::invalid, "ask for offsets: code " + std::to_string(answer->code) + " " + answer->remark};
+  }
+  int64_t offset = 0;
+  std::from_chars(field->second.data(), field->second.data() + field->second.size(), offset);
+  return offset;
+}
+
 Result<std::vector<int64_t>> offsets(Link& link, int32_t code, const std::string& topic, int32_t queues) {
   std::vector<int64_t> out;
   for (int32_t queue = 0; queue < queues; ++queue) {
-    const auto answer = call(link, code, {{"topic", topic}, {"queueId", std::to_string(queue)}}, call_timeout_ms);
-    if (!answer) return answer.error().with("ask for offsets");
-    const auto field = answer->fields.find("offset");
-    if (answer->code != 0 || field == answer->fields.end()) {
-      return Error{Errc::invalid, "ask for offsets: code " + std::to_string(answer->code) + " " + answer->remark};
-    }
-    int64_t offset = 0;
-    std::from_chars(field->second.data(), field->second.data() + field->second.size(), offset);
-    out.push_back(offset);
+    const auto offset = ask_offset(link, code, topic, queue);
+    if (!offset) return offset.error();
+    out.push_back(*offset);
   }
   return out;
 }
 
 }  // namespace
+
+Result<int64_t> max_offset(Link& link, const std::string& topic, int32_t queue) {
+  return ask_offset(link, wire::request_code::get_max_offset, topic, queue);
+}
 
 Result<std::vector<int64_t>> max_offsets(Link& link, const std::string& topic, int32_t queues) {
   return offsets(link, wire::request_code::get_max_offset, topic, queues);

@@ -78,7 +78,8 @@ Result<Answer> call(Link& link, int32_t code, const std::vector<std::pair<std::s
 
 // Makes the topic with that many queues. Some brokers answer before the change is seen everywhere; callers may retry.
 Status create_topic(Link& link, const std::string& topic, int32_t queues);
-// Sum over the queues of the offset that the next message gets, or of the first one there is.
+// The offset that a queue's next message gets, or that of the first one there is; for one queue, or each of a topic.
+Result<int64_t> max_offset(Link& link, const std::string& topic, int32_t queue);
 Result<std::vector<int64_t>> max_offsets(Link& link, const std::string& topic, int32_t queues);
 Result<std::vector<int64_t>> min_offsets(Link& link, const std::string& topic, int32_t queues);
 

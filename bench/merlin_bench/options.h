@@ -15,7 +15,10 @@ struct Options {
   HostPort broker;
   std::string topic = "merlin_bench";
   std::string group = "merlin_bench";
-  int32_t queues = 8;
+  int32_t queues = 8;           // of each topic
+  int32_t topics = 1;           // more than one: <topic>_0, <topic>_1 ...
+  int32_t lmq = 0;              // light queues that messages are dispatched to as well; 0: none
+  int32_t lmq_per_message = 1;  // of them, for each message
   int32_t connections = 8;
   int32_t in_flight = 64;    // requests without answer, per connection
   int32_t size_bytes = 128;  // of a message body

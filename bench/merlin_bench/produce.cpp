@@ -18,9 +18,20 @@ namespace {
 constexpr int64_t second_ns = 1'000'000'000;
 constexpr int64_t answers_wait_ns = 10 * second_ns;
 constexpr int64_t readable_wait_ns = 60 * second_ns;
+// The growth of so many queues is checked at most: an offset costs a round trip.
+constexpr int64_t sample_max = 1024;
+
+// Few queues are served in turn; many in an order without neighbours, each once before any comes again.
+int64_t step_through(int64_t count) {
+  if (count <= 1024) return 1;
+  int64_t step = static_cast<int64_t>(static_cast<double>(count) * 0.618);
+  while (std::gcd(step, count) != 1) ++step;
+  return step;
+}
 
 struct Slot {
-  int32_t number = -1;   // of the request that waits for its answer; -1: free
+  int32_t number = -1;  // of the request that waits for its answer; -1: free
+  int64_t queue = 0;
   int64_t since_ns = 0;  // when it was sent, or should have been
 };
 
@@ -30,14 +41,18 @@ struct Lane {
   std::vector<Slot> slots;
   std::vector<int32_t> free_slots;
   int32_t generation = 0;
-  size_t next_queue = 0;
+  int64_t next_queue = 0;
   bool listens_for_write = false;
 };
 
 class Producer {
  public:
-  explicit Producer(const Options& options) : options_(options) {
-    for (int32_t queue = 0; queue < options.queues; ++queue) frames_.emplace_back(options, queue);
+  explicit Producer(const Options& options)
+      : options_(options),
+        frame_(options),
+        queue_count_(int64_t{options.topics} * options.queues),
+        queue_step_(step_through(queue_count_)),
+        queues_(static_cast<size_t>(queue_count_)) {
     next_key_ = static_cast<uint64_t>(::getpid()) << 40 ^ static_cast<uint64_t>(now_ns());
   }
   ~Producer() {
@@ -61,10 +76,28 @@ class Producer {
     return start_ns_ + static_cast<int64_t>(static_cast<double>(sends_) * 1e9 * options_.batch / options_.rate);
   }
   Status drain();
-  Status check_offsets(Link& admin, const std::vector<int64_t>& before);
+  Status create_topics(Link& admin);
+  Status choose_sample(Link& admin);
+  Status check_offsets(Link& admin);
+
+  // What one queue was sent.
+  struct Queue {
+    int32_t acknowledged = 0;
+    int32_t unsure = 0;  // refused or without answer: may have been stored
+  };
+  // A queue whose growth is checked.
+  struct Sample {
+    int64_t queue = 0;
+    int64_t before = 0;
+  };
 
   const Options& options_;
-  std::vector<SendFrame> frames_;  // by queue
+  const SendFrame frame_;
+  const int64_t queue_count_;
+  const int64_t queue_step_;  // from one queue to the next
+  std::vector<Queue> queues_;
+  std::vector<Sample> sample_;
+  int64_t next_lmq_ = 0;
   std::vector<Lane> lanes_;
   int epoll_ = -1;
   bool sending_ = false;
@@ -89,7 +122,7 @@ Status Producer::connect() {
     lanes_[i].link = std::move(*link);
     lanes_[i].slots.resize(static_cast<size_t>(options_.in_flight));
     for (int32_t slot = options_.in_flight; slot-- > 0;) lanes_[i].free_slots.push_back(slot);
-    lanes_[i].next_queue = i % frames_.size();
+    lanes_[i].next_queue = static_cast<int64_t>(i) % queue_count_;
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = i;
@@ -105,10 +138,12 @@ void Producer::send(Lane& lane, int64_t since_ns) {
   // The number names the slot and, against answers that come twice, the round.
   lane.generation = (lane.generation + 1) % (SendFrame::opaque_range / options_.in_flight);
   const int32_t number = lane.generation * options_.in_flight + slot;
-  lane.slots[static_cast<size_t>(slot)] = {number, since_ns};
-  frames_[lane.next_queue].append_to(lane.link->out(), number, next_key_);
+  lane.slots[static_cast<size_t>(slot)] = {number, lane.next_queue, since_ns};
+  queues_[static_cast<size_t>(lane.next_queue)].unsure += options_.batch;
+  frame_.append_to(lane.link->out(), number, next_key_, lane.next_queue, next_lmq_);
   next_key_ += static_cast<uint64_t>(options_.batch);
-  lane.next_queue = lane.next_queue + 1 == frames_.size() ? 0 : lane.next_queue + 1;
+  next_lmq_ += options_.lmq_per_message;
+  lane.next_queue = (lane.next_queue + queue_step_) % queue_count_;
   ++in_flight_;
 }
 
@@ -158,6 +193,9 @@ void Producer::take_answer(Lane& lane, const wire::Frame& frame, int64_t now) {
     return;
   }
   if (code == 0) {
+    Queue& queue = queues_[static_cast<size_t>(lane.slots[slot].queue)];
+    queue.acknowledged += options_.batch;
+    queue.unsure -= options_.batch;
     report_.acknowledged += options_.batch;
   } else {
     ++report_.codes[code];
@@ -222,34 +260,59 @@ Status Producer::drain() {
   return {};
 }
 
-// The queues must have grown by what was acknowledged. Requests that failed or stayed without answer may have been
-// stored.
-Status Producer::check_offsets(Link& admin, const std::vector<int64_t>& before) {
-  int64_t unsure = report_.unanswered;
-  for (const auto& [code, count] : report_.codes) unsure += count * options_.batch;
-  for (;;) {
-    const auto after = max_offsets(admin, options_.topic, options_.queues);
-    if (!after) return after.error();
-    report_.offsets_grew_by = std::accumulate(after->begin(), after->end(), int64_t{0}) -
-                              std::accumulate(before.begin(), before.end(), int64_t{0});
-    const int64_t now = now_ns();
-    report_.readable_after_ms = static_cast<double>(now - last_answer_ns_) / 1e6;
-    const int64_t surplus = report_.offsets_grew_by - report_.acknowledged;
-    report_.offsets_agree = surplus >= 0 && surplus <= unsure;
-    if (surplus >= 0 || now - last_answer_ns_ > readable_wait_ns) return {};
-    const timespec pause{0, 1'000'000};
-    nanosleep(&pause, nullptr);
+Status Producer::create_topics(Link& admin) {
+  for (int64_t topic = 0; topic < options_.topics; ++topic) {
+    if (Status s = create_topic(admin, topic_name(options_, topic), options_.queues); !s) return s;
   }
+  return {};
+}
+
+Status Producer::choose_sample(Link& admin) {
+  const int64_t count = std::min(queue_count_, sample_max);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t queue = i * queue_count_ / count;
+    const auto before =
+        max_offset(admin, topic_name(options_, queue / options_.queues), static_cast<int32_t>(queue % options_.queues));
+    if (!before) return before.error();
+    sample_.push_back({queue, *before});
+  }
+  report_.queues_checked = count;
+  return {};
+}
+
+// Each queue looked at must have grown by what was acknowledged. Requests that failed or stayed without answer may have
+// been stored.
+Status Producer::check_offsets(Link& admin) {
+  report_.offsets_agree = true;
+  for (const Sample& sample : sample_) {
+    const Queue& sent = queues_[static_cast<size_t>(sample.queue)];
+    const std::string topic = topic_name(options_, sample.queue / options_.queues);
+    for (;;) {
+      const auto after = max_offset(admin, topic, static_cast<int32_t>(sample.queue % options_.queues));
+      if (!after) return after.error();
+      const int64_t grew_by = *after - sample.before;
+      const int64_t surplus = grew_by - sent.acknowledged;
+      const int64_t since_ns = now_ns() - last_answer_ns_;
+      if (surplus >= 0 || since_ns > readable_wait_ns) {
+        report_.offsets_grew_by += grew_by;
+        if (surplus < 0 || surplus > sent.unsure) report_.offsets_agree = false;
+        break;
+      }
+      const timespec pause{0, 1'000'000};
+      nanosleep(&pause, nullptr);
+    }
+  }
+  report_.readable_after_ms = static_cast<double>(now_ns() - last_answer_ns_) / 1e6;
+  return {};
 }
 
 Result<ProduceReport> Producer::run() {
   auto admin = Link::open(options_.broker, 5000);
   if (!admin) return admin.error();
   if (!options_.keep_topic) {
-    if (Status s = create_topic(**admin, options_.topic, options_.queues); !s) return s.error();
+    if (Status s = create_topics(**admin); !s) return s.error();
   }
-  const auto before = max_offsets(**admin, options_.topic, options_.queues);
-  if (!before) return before.error();
+  if (Status s = choose_sample(**admin); !s) return s.error();
   if (Status s = connect(); !s) return s.error();
 
   sending_ = true;
@@ -275,7 +338,7 @@ Result<ProduceReport> Producer::run() {
   report_.broker_cores = static_cast<double>(broker_after - broker_before) / 1e9 / report_.seconds;
 
   if (Status s = drain(); !s) return s.error();
-  if (Status s = check_offsets(**admin, *before); !s) return s.error();
+  if (Status s = check_offsets(**admin); !s) return s.error();
   if (options_.broker_pid > 0) {
     const auto millions = static_cast<double>(report_.acknowledged - acknowledged_before) / 1e6;
     report_.broker_cpu_s_per_million =
@@ -294,7 +357,9 @@ Result<ProduceReport> produce(const Options& options) {
 
 void print(const Options& options, const ProduceReport& report) {
   Report out(options);
+  out.number("topics", options.topics);
   out.number("queues", options.queues);
+  if (options.lmq > 0) out.number("light_queues", options.lmq);
   out.number("connections", options.connections);
   out.number("in_flight_per_connection", options.in_flight);
   out.number("body_bytes", options.size_bytes);
@@ -306,6 +371,7 @@ void print(const Options& options, const ProduceReport& report) {
   out.number("own_cores", report.own_cores, 3);
   out.broker(report.broker_cores, report.broker_cpu_s_per_million, report.broker_memory);
   out.number("acknowledged", static_cast<double>(report.acknowledged));
+  out.number("queues_checked", static_cast<double>(report.queues_checked));
   out.number("offsets_grew_by", static_cast<double>(report.offsets_grew_by));
   out.number("readable_after_ms", report.readable_after_ms, 1);
   if (report.unanswered > 0) out.number("unanswered", static_cast<double>(report.unanswered));

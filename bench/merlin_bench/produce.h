@@ -22,7 +22,8 @@ struct ProduceReport {
   double broker_cores = 0;
   double broker_cpu_s_per_million = 0;  // until every message can be read
   Memory broker_memory;
-  int64_t offsets_grew_by = 0;
+  int64_t queues_checked = 0;    // all, or a sample of very many
+  int64_t offsets_grew_by = 0;   // of those
   double readable_after_ms = 0;  // after the last answer
   bool offsets_agree = false;
 };

@@ -15,12 +15,25 @@ namespace merlin::bench {
 namespace {
 
 constexpr std::string_view key_mark = "@@@@@@@@@@@@@@@@";
+// Stands where digits are patched in; none of the frame's other text holds it.
+constexpr char digit_mark = '#';
+
+std::string digit_marks(int64_t count) {
+  return std::string(std::to_string(count - 1).size(), digit_mark);
+}
 
 // As a Java producer's: the unique key and WAIT. Half of the key is fixed, the marked half is patched.
-std::string properties_of_one() {
+std::string properties_of_one(const Options& options) {
   std::string properties;
   message::append_property(properties, message::property::unique_key, "7F00000100010000" + std::string(key_mark));
   message::append_property(properties, message::property::wait_store_ok, "true");
+  if (options.lmq > 0) {
+    std::string names;
+    for (int32_t i = 0; i < options.lmq_per_message; ++i) {
+      names += (i == 0 ? "%LMQ%bench" : ",%LMQ%bench") + digit_marks(options.lmq);
+    }
+    message::append_property(properties, "INNER_MULTI_DISPATCH", names);
+  }
   return properties;
 }
 
@@ -31,7 +44,7 @@ Buffer body_of(const Options& options) {
     body.append(payload);
     return body;
   }
-  const std::string properties = properties_of_one();
+  const std::string properties = properties_of_one(options);
   for (int32_t i = 0; i < options.batch; ++i) {
     body.append_be<int32_t>(static_cast<int32_t>(22 + payload.size() + properties.size()));
     body.append_be<int32_t>(0);  // magic
@@ -53,19 +66,26 @@ int64_t wall_ms() {
 
 }  // namespace
 
-SendFrame::SendFrame(const Options& options, int32_t queue_id) : binary_(options.binary) {
+std::string topic_name(const Options& options, int64_t number) {
+  if (options.topics == 1) return options.topic;
+  const std::string digits = std::to_string(number);
+  return options.topic + "_" + std::string(digit_marks(options.topics).size() - digits.size(), '0') + digits;
+}
+
+SendFrame::SendFrame(const Options& options) : binary_(options.binary), queues_(options.queues), lmq_(options.lmq) {
   const bool batch = options.batch > 1;
   wire::CommandHead head;
   head.code = batch ? wire::request_code::send_batch_message : wire::request_code::send_message_v2;
   head.opaque = opaque_base;
   const Buffer body = body_of(options);
   wire::CommandWriter writer(bytes_, binary_ ? wire::Serialization::rocketmq : wire::Serialization::json, head);
-  const std::string properties = properties_of_one();
+  const std::string properties = properties_of_one(options);
+  const std::string topic = options.topics == 1 ? options.topic : options.topic + "_" + digit_marks(options.topics);
   writer.field("a", std::string_view(options.group));
-  writer.field("b", std::string_view(options.topic));
+  writer.field("b", std::string_view(topic));
   writer.field("c", "TBW102");
   writer.field("d", int32_t{8});
-  writer.field("e", queue_id);
+  writer.field("e", std::string_view(digit_marks(options.queues)));
   writer.field("f", int32_t{0});
   writer.field("g", wall_ms());
   writer.field("h", int32_t{0});
@@ -87,9 +107,29 @@ SendFrame::SendFrame(const Options& options, int32_t queue_id) : binary_(options
     keys_at_.push_back(at);
   }
   assert(!keys_at_.empty());
+  find_digits(options.topics == 1 ? std::string_view() : std::string_view(options.topic));
 }
 
-void SendFrame::append_to(Buffer& out, int32_t number, uint64_t key) const {
+// The runs of marks in the order in which they were written: topic, queue, light queues.
+void SendFrame::find_digits(std::string_view topic_before) {
+  const std::string_view text = as_text(bytes_.view());
+  std::vector<Digits> runs;
+  for (size_t at = text.find(digit_mark); at != std::string_view::npos; at = text.find(digit_mark, at)) {
+    const size_t end = std::min(text.find_first_not_of(digit_mark, at), text.size());
+    runs.push_back({at, end - at});
+    at = end;
+  }
+  size_t next = 0;
+  if (!topic_before.empty()) topic_ = runs.at(next++);
+  queue_ = runs.at(next++);
+  lmq_names_.assign(runs.begin() + static_cast<std::ptrdiff_t>(next), runs.end());
+}
+
+static void put_digits(uint8_t* frame, size_t at, size_t width, int64_t value) {
+  for (size_t i = width; i-- > 0; value /= 10) frame[at + i] = static_cast<uint8_t>('0' + value % 10);
+}
+
+void SendFrame::append_to(Buffer& out, int32_t number, uint64_t key, int64_t queue, int64_t lmq) const {
   uint8_t* frame = out.prepare(bytes_.size());
   std::memcpy(frame, bytes_.data(), bytes_.size());
   const int32_t opaque = opaque_base + number;
@@ -104,6 +144,9 @@ void SendFrame::append_to(Buffer& out, int32_t number, uint64_t key) const {
     for (size_t i = key_mark.size(); i-- > 0; rest >>= 4)
       frame[at + i] = static_cast<uint8_t>("0123456789ABCDEF"[rest & 15]);
   }
+  put_digits(frame, queue_.at, queue_.width, queue % queues_);
+  put_digits(frame, topic_.at, topic_.width, queue / queues_);
+  for (const Digits& name : lmq_names_) put_digits(frame, name.at, name.width, lmq++ % lmq_);
   out.commit(bytes_.size());
 }
 

@@ -19,11 +19,11 @@ struct Sent {
 };
 
 // Appends two frames, so that the second one must start where the first one ends, and decodes the second.
-void send_second(const Options& options, int32_t number, uint64_t key, Sent& out) {
-  const SendFrame frame(options, 3);
-  frame.append_to(out.bytes, 7, 1);
+void send_second(const Options& options, int32_t number, uint64_t key, Sent& out, int64_t queue = 3, int64_t lmq = 0) {
+  const SendFrame frame(options);
+  frame.append_to(out.bytes, 7, 1, 0);
   const size_t first = out.bytes.size();
-  frame.append_to(out.bytes, number, key);
+  frame.append_to(out.bytes, number, key, queue, lmq);
   const wire::FrameScan scan = wire::scan_frame(out.bytes.view().subspan(first), wire::frame_limit_bytes_default);
   ASSERT_EQ(scan.state, wire::FrameScan::State::frame);
   ASSERT_EQ(scan.consumed, out.bytes.size() - first);
@@ -52,6 +52,20 @@ TEST_P(SendFrameTest, OneMessage) {
   EXPECT_EQ(*sent.command.find("e"), "3");
   EXPECT_EQ(*sent.command.find("b"), "T");
   EXPECT_EQ(message::find_property(*sent.command.find("i"), "UNIQ_KEY"), "7F000001000100000000000000000ABC");
+}
+
+TEST_P(SendFrameTest, ManyTopicsAndLightQueues) {
+  options_.topics = 1000;
+  options_.queues = 16;
+  options_.lmq = 5000;
+  options_.lmq_per_message = 3;
+  Sent sent;
+  ASSERT_NO_FATAL_FAILURE(send_second(options_, 5, 0x10, sent, 42 * 16 + 7, 4998));
+  EXPECT_EQ(*sent.command.find("b"), "T_042");
+  EXPECT_EQ(topic_name(options_, 42), "T_042");
+  EXPECT_EQ(*sent.command.find("e"), "07");
+  EXPECT_EQ(message::find_property(*sent.command.find("i"), "INNER_MULTI_DISPATCH"),
+            "%LMQ%bench4998,%LMQ%bench4999,%LMQ%bench0000");
 }
 
 TEST_P(SendFrameTest, BatchEntriesHaveKeysOfTheirOwn) {
