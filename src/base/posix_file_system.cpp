@@ -1,14 +1,14 @@
+#include <algorithm>
+#include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <filesystem>
 
 #include "merlin/base/file_system.h"
 
@@ -42,6 +42,23 @@ class PosixFile final : public File {
     return done;
   }
 
+  Result<size_t> pread_now(std::span<uint8_t> out, int64_t offset) override {
+    size_t done = 0;
+    while (done < out.size()) {
+      iovec part{out.data() + done, out.size() - done};
+      const ssize_t n = ::preadv2(fd_, &part, 1, offset + static_cast<int64_t>(done), RWF_NOWAIT);
+      if (n < 0 && errno == EINTR) continue;
+      // A file system that cannot tell may have to wait for anything.
+      if (n < 0 && (errno == EAGAIN || errno == EOPNOTSUPP)) break;
+      if (n < 0) return errno_error("read " + path_, errno);
+      if (n == 0) break;
+      done += static_cast<size_t>(n);
+    }
+    return done;
+  }
+
+  void forget(int64_t offset, int64_t size) override { (void)::posix_fadvise(fd_, offset, size, POSIX_FADV_DONTNEED); }
+
   Status pwrite(ByteView bytes, int64_t offset) override {
     size_t done = 0;
     while (done < bytes.size()) {
@@ -65,7 +82,7 @@ class PosixFile final : public File {
   }
 
   Result<int64_t> size() override {
-    struct stat st {};
+    struct stat st{};
     if (::fstat(fd_, &st) != 0) return errno_error("stat " + path_, errno);
     return int64_t{st.st_size};
   }
@@ -145,12 +162,12 @@ class PosixFileSystem final : public FileSystem {
   bool exists(const std::string& path) override { return ::access(path.c_str(), F_OK) == 0; }
 
   bool is_dir(const std::string& path) override {
-    struct stat st {};
+    struct stat st{};
     return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
   }
 
   Result<DiskSpace> space(const std::string& path) override {
-    struct statvfs st {};
+    struct statvfs st{};
     if (::statvfs(path.c_str(), &st) != 0) return errno_error("statvfs " + path, errno);
     return DiskSpace{static_cast<int64_t>(st.f_blocks * st.f_frsize), static_cast<int64_t>(st.f_bavail * st.f_frsize)};
   }
@@ -158,9 +175,9 @@ class PosixFileSystem final : public FileSystem {
   Result<std::unique_ptr<File>> lock(const std::string& path) override {
     auto file = open(path, OpenMode::create);
     if (!file) return file.error();
-    // Java's FileChannel.tryLock is a POSIX record lock, with which a lock of the open file conflicts; unlike that one it is not
-    // lost when some other descriptor of the file is closed, and it keeps two stores of one process apart.
-    struct flock region {};
+    // Java's FileChannel.tryLock is a POSIX record lock, with which a lock of the open file conflicts; unlike that one
+    // it is not lost when some other descriptor of the file is closed, and it keeps two stores of one process apart.
+    struct flock region{};
     region.l_type = F_WRLCK;
     region.l_whence = SEEK_SET;
     if (::fcntl(static_cast<PosixFile*>(file->get())->fd(), F_OFD_SETLK, &region) != 0) {
@@ -178,7 +195,8 @@ Result<std::string> FileSystem::read_file(const std::string& path, size_t size_l
   const auto size = (*file)->size();
   if (!size) return size.error();
   if (static_cast<uint64_t>(*size) > size_limit_bytes) {
-    return Error{Errc::limit, path + " has " + std::to_string(*size) + " bytes; the limit is " + std::to_string(size_limit_bytes)};
+    return Error{Errc::limit,
+                 path + " has " + std::to_string(*size) + " bytes; the limit is " + std::to_string(size_limit_bytes)};
   }
   std::string content(static_cast<size_t>(*size), '\0');
   const auto n = (*file)->pread({reinterpret_cast<uint8_t*>(content.data()), content.size()}, 0);
@@ -201,8 +219,8 @@ Status write_whole_file(FileSystem& files, const std::string& path, std::string_
 
 Status FileSystem::write_file_durably(const std::string& path, std::string_view content) {
   if (Status s = write_whole_file(*this, path + ".tmp", content); !s) return s;
-  // The old content is copied, not renamed away: `path` exists at every moment. An old file that is empty or holds NUL bytes
-  // was torn by somebody else's crash and must not replace a good copy.
+  // The old content is copied, not renamed away: `path` exists at every moment. An old file that is empty or holds NUL
+  // bytes was torn by somebody else's crash and must not replace a good copy.
   if (exists(path)) {
     const auto old = read_file(path);
     if (!old) return old.error();

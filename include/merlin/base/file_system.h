@@ -33,6 +33,13 @@ class File {
   virtual ~File() = default;
   // Reads until `out` is full or the file ends; returns the bytes read.
   virtual Result<size_t> pread(std::span<uint8_t> out, int64_t offset) = 0;
+  // Reads what memory holds, without waiting for the disk; fewer bytes than asked for, also none, where it would wait.
+  virtual Result<size_t> pread_now(std::span<uint8_t> out, int64_t offset) { return pread(out, offset); }
+  // A hint: these bytes will not be read again soon, the page cache may give them up.
+  virtual void forget(int64_t offset, int64_t size) {
+    (void)offset;
+    (void)size;
+  }
   // Writes all bytes or fails; after a failure any prefix may have been written.
   virtual Status pwrite(ByteView bytes, int64_t offset) = 0;
   virtual Status sync_data() = 0;  // fdatasync

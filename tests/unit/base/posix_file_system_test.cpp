@@ -141,4 +141,23 @@ TEST(WriteFileDurably, a_failure_at_any_step_leaves_a_readable_version) {
 }
 
 }  // namespace
+
+TEST_F(PosixFileSystem, reads_without_waiting_only_what_memory_holds) {
+  auto file = files_.open(path("f"), OpenMode::create);
+  ASSERT_TRUE(file.ok());
+  const std::string content(100'000, 'x');
+  ASSERT_TRUE((*file)->pwrite(as_bytes(content), 0).ok());
+  std::vector<uint8_t> out(content.size());
+  const auto now = (*file)->pread_now(out, 0);
+  ASSERT_TRUE(now.ok());
+  // 0: this file system cannot tell what is in memory.
+  EXPECT_TRUE(*now == content.size() || *now == 0) << *now;
+  ASSERT_TRUE((*file)->sync_data().ok());
+  (*file)->forget(0, 0);
+  const auto later = (*file)->pread_now(out, 0);
+  ASSERT_TRUE(later.ok());
+  EXPECT_LE(*later, *now);
+  EXPECT_EQ(*(*file)->pread(out, 0), content.size());
+}
+
 }  // namespace merlin
