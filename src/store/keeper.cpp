@@ -19,7 +19,7 @@ static int64_t steady_ns() {
       .count();
 }
 
-Keeper::Keeper(KeeperOptions options, FileSystem& files, CommitLog& log, QueueTable& queues, Dispatcher& dispatcher,
+Keeper::Keeper(KeeperOptions options, FileSystem& files, CommitLog& log, QueueIndex& queues, Dispatcher& dispatcher,
                Flusher& flusher, std::function<int64_t()> index_timestamp_ms, std::function<void()> on_tick)
     : options_(std::move(options)),
       files_(files),
@@ -103,26 +103,9 @@ void Keeper::save_queues(bool sync) {
     now.last_record_offset = dispatcher_.last_record_offset();
     now.last_record_timestamp_ms = dispatcher_.position_timestamp_ms();
   }
-  bool all_saved = sync;
-  int32_t with_files = 0;
-  for (ConsumeQueue* queue : queues_.all()) {
-    if (queue->dirty()) {
-      Status status = queue->write_back();
-      if (status && sync) {
-        status = queue->sync_files();
-        if (!status) frozen_ = true;
-      }
-      if (!status) {
-        all_saved = false;
-        log_error("store", "queue {}-{}: {}", queue->topic(), queue->id(), status.error().message);
-      }
-    } else {
-      queue->release_idle();
-    }
-    with_files += queue->has_files() ? 1 : 0;
-  }
-  now.queue_count = with_files;
-  if (all_saved && !frozen_ && now.dispatched_offset > published_.dispatched_offset) pending_ = now;
+  const Status saved = queues_.save(now, sync);
+  if (!saved) log_error("store", "{}", saved.error().message);
+  if (saved && sync && now.dispatched_offset > published_.dispatched_offset) pending_ = now;
 }
 
 void Keeper::publish() {
@@ -154,7 +137,7 @@ Status Keeper::save_all() {
   published_.dispatched_offset = -1;
   save_queues(true);
   publish();
-  if (pending_ || frozen_ || published_.dispatched_offset < 0) {
+  if (pending_ || published_.dispatched_offset < 0) {
     return Error{Errc::io, "not all consume queues could be saved"};
   }
   return {};

@@ -21,7 +21,7 @@
 #include "store/dispatch/dispatcher.h"
 #include "store/log/flusher.h"
 #include "store/progress.h"
-#include "store/queue/queue_table.h"
+#include "store/queue/queue_index.h"
 
 namespace merlin::store {
 
@@ -33,7 +33,7 @@ struct KeeperOptions {
 class Keeper {
  public:
   // `index_timestamp_ms` tells what the key index has on disk; 0: nothing new to say. `on_tick` runs once per interval.
-  Keeper(KeeperOptions options, FileSystem& files, CommitLog& log, QueueTable& queues, Dispatcher& dispatcher,
+  Keeper(KeeperOptions options, FileSystem& files, CommitLog& log, QueueIndex& queues, Dispatcher& dispatcher,
          Flusher& flusher, std::function<int64_t()> index_timestamp_ms, std::function<void()> on_tick);
   ~Keeper();
 
@@ -56,7 +56,7 @@ class Keeper {
   const KeeperOptions options_;
   FileSystem& files_;
   CommitLog& log_;
-  QueueTable& queues_;
+  QueueIndex& queues_;
   Dispatcher& dispatcher_;
   Flusher& flusher_;
   const std::function<int64_t()> index_timestamp_ms_;
@@ -65,10 +65,9 @@ class Keeper {
   std::optional<Progress> pending_;  // units are synced, the log perhaps not yet
   Progress published_;
   Checkpoint checkpoint_;
-  bool frozen_ = false;       // a queue file failed to sync
   int64_t next_sync_ns_ = 0;  // steady clock
 
-  std::mutex save_mutex_;  // one save at a time; guards the six above
+  std::mutex save_mutex_;  // one save at a time; guards the five above
   std::atomic<int64_t> wanted_segment_{-1};
   std::mutex mutex_;
   std::condition_variable wake_;

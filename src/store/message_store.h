@@ -31,7 +31,7 @@
 
 namespace merlin::store {
 
-class ConsumeQueue;  // store/queue/consume_queue.h; opaque to callers, lives as long as the store
+class ConsumeQueue;  // store/queue/queue_index.h; opaque to callers, lives as long as the store
 
 struct StoreOptions {
   std::string root_dir;

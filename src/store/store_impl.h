@@ -13,7 +13,7 @@
 #include "store/log/recovery.h"
 #include "store/log/retention.h"
 #include "store/message_store.h"
-#include "store/queue/queue_table.h"
+#include "store/queue/queue_index.h"
 
 namespace merlin::store {
 
@@ -32,8 +32,8 @@ struct MessageStore::Impl {
   Status recover(bool clean, Checkpoint& checkpoint);
   Status open_index(bool clean, const Checkpoint& checkpoint);
   Result<ScanEnd> rebuild(const ScanStart& start);
-  Status cut_queues(int64_t physical_limit, bool zero_rest, bool verify);
-  Status verify_last_unit(ConsumeQueue& queue);
+  // Whether the record that the unit names is that message of the queue; also when it is gone.
+  bool fits(const ConsumeQueue& queue, int64_t queue_offset, const QueueUnit& unit) const;
 
   // --- reading (store_read.cpp)
   bool hot(int64_t physical_offset, int64_t log_end) const { return log_end - physical_offset <= hot_bytes; }
@@ -54,7 +54,8 @@ struct MessageStore::Impl {
   bool opened = false;                  // constant after open()
   std::unique_ptr<File> lock;
 
-  QueueTable queues;
+  const std::unique_ptr<QueueIndex> queue_index;
+  QueueIndex& queues;
   Dispatcher dispatcher;
   CommitLog log;
   Flusher flusher;

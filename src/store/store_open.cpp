@@ -4,6 +4,7 @@
 
 #include "merlin/base/log.h"
 #include "store/log/log_reader.h"
+#include "store/queue/file_index.h"
 #include "store/store_impl.h"
 
 namespace merlin::store {
@@ -42,7 +43,8 @@ MessageStore::Impl::Impl(StoreOptions wanted, FileSystem& fs, const Clock& the_c
       files(fs),
       clock(the_clock),
       hot_bytes(memory_bytes() / 100 * options.memory_ratio_percent),
-      queues(fs, options.root_dir + "/consumequeue", options.consume_queue_file_bytes),
+      queue_index(std::make_unique<FileIndex>(fs, options.root_dir, options.consume_queue_file_bytes)),
+      queues(*queue_index),
       dispatcher(queues, options.delay_level_ms, options.dispatch_ring_items),
       log({options.commit_log_dir, options.segment_size_bytes, options.message_size_bytes_max + record_overhead_max},
           fs, clock, dispatcher),
@@ -70,7 +72,7 @@ static Status write_abort(FileSystem& files, const std::string& root, const std:
 
 Status MessageStore::Impl::open() {
   boot_ms = clock.wall_ms();
-  for (const std::string& dir : {options.root_dir, options.commit_log_dir, path("consumequeue")}) {
+  for (const std::string& dir : {options.root_dir, options.commit_log_dir}) {
     if (Status s = files.make_dirs(dir); !s) return s;
   }
   auto locked = files.lock(path("lock"));
@@ -111,29 +113,21 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
   const int64_t begin_ns = clock.monotonic_ns();
   SegmentList& segments = log.segments();
   if (Status s = segments.load(); !s) return s;
-  if (Status s = queues.load(); !s) return s;
+  const auto loaded = queues.load();
+  if (!loaded) return loaded.error();
   if (segments.empty()) {
     // As Apache: without a log the queues mean nothing.
-    for (ConsumeQueue* queue : queues.all()) {
-      if (Status s = queue->reset(); !s) return s;
-    }
+    if (Status s = queues.reset_all(); !s) return s;
     checkpoint = {};
   }
-  const auto progress = read_progress(files, path("merlin.progress"));
-  // Nobody knows what stood in a file that was cut short, so no other place than the log's begin is good.
-  const auto all = queues.all();
-  const bool is_torn =
-      std::any_of(all.begin(), all.end(), [](const ConsumeQueue* queue) { return queue->cut_short(); });
-  const ScanStart start =
-      is_torn ? ScanStart{log.begin(), false}
-              : find_scan_start(segments, progress, queues.count_with_files(), checkpoint, clean, [this] {
-                  int64_t max_physical = -1;
-                  for (ConsumeQueue* queue : queues.all()) {
-                    if (const auto end = queue->loaded_max_physical()) max_physical = std::max(max_physical, *end);
-                  }
-                  return max_physical;
-                });
-  if (Status s = cut_queues(start.offset, !clean || !start.from_progress, !start.from_progress); !s) return s;
+  const auto& progress = loaded->progress;
+  const ScanStart start = loaded->torn ? ScanStart{log.begin(), false}
+                                       : find_scan_start(segments, progress, loaded->any, checkpoint, clean,
+                                                         [this] { return queues.loaded_max_physical(); });
+  const auto fit = [this](const ConsumeQueue& queue, int64_t at, const QueueUnit& unit) {
+    return fits(queue, at, unit);
+  };
+  if (Status s = queues.start_from({start.offset, start.from_progress, clean, fit}); !s) return s;
   const auto end = rebuild(start);
   if (!end) return end.error();
   if (progress && start.from_progress && end->offset < progress->log_synced_offset) {
@@ -153,10 +147,7 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
   }
   log.set_end(end->offset, timestamp);
   dispatcher.set_position(end->offset, timestamp, last_record);
-  for (ConsumeQueue* queue : queues.all()) {
-    queue->correct_min(log.begin());
-    queue->next_offset = queue->max_offset();
-  }
+  queues.opened(log.begin());
   log_info("store", "{} stop, scanned from {} ({}): {} records, the log ends at {}, {} ms", clean ? "clean" : "unclean",
            start.offset, start.from_progress ? "merlin.progress" : "Apache's rule", end->records, end->offset,
            (clock.monotonic_ns() - begin_ns) / 1'000'000);
@@ -179,39 +170,17 @@ Result<ScanEnd> MessageStore::Impl::rebuild(const ScanStart& start) {
   auto end = scan_log(log.segments(), start.offset, crc, visit);
   if (end || !hole) return end;
   log_warn("store", "consume queues lack units in front of offset {}: all are built again", start.offset);
-  for (ConsumeQueue* queue : queues.all()) {
-    if (Status s = queue->reset(); !s) return s.error();
-  }
+  if (Status s = queues.reset_all(); !s) return s.error();
   from_begin = true;
   return scan_log(log.segments(), log.begin(), crc, visit);
 }
 
-// Keeps the units below `physical_limit`. verify: the files may come from elsewhere; stale units may stand behind the
-// last good one, so the last is compared with its record.
-Status MessageStore::Impl::cut_queues(int64_t physical_limit, bool zero_rest, bool verify) {
-  for (ConsumeQueue* queue : queues.all()) {
-    if (Status s = queue->cut(physical_limit, zero_rest); !s) return s;
-    if (verify) {
-      if (Status s = verify_last_unit(*queue); !s) return s;
-    }
-  }
-  return {};
-}
-
-Status MessageStore::Impl::verify_last_unit(ConsumeQueue& queue) {
-  for (;;) {
-    const int64_t last = queue.max_offset() - 1;
-    QueueUnit unit;
-    if (last < 0 || queue.read(last, {&unit, 1}) == 0 || unit.blank()) return {};
-    if (unit.physical_offset < log.begin()) return {};
-    LogReader reader(log.segments(), unit.physical_offset, false);
-    if (reader.next(unit.physical_offset + unit.size) == LogReader::Step::record) {
-      const message::RecordView& r = reader.record();
-      if (r.queue_offset == last && r.queue_id == queue.id() && r.topic == queue.topic()) return {};
-    }
-    log_warn("store", "queue {}-{}: unit {} names no record of it: dropped", queue.topic(), queue.id(), last);
-    if (Status s = queue.drop_last(); !s) return s;
-  }
+bool MessageStore::Impl::fits(const ConsumeQueue& queue, int64_t queue_offset, const QueueUnit& unit) const {
+  if (unit.physical_offset < log.begin()) return true;
+  LogReader reader(log.segments(), unit.physical_offset, false);
+  if (reader.next(unit.physical_offset + unit.size) != LogReader::Step::record) return false;
+  const message::RecordView& r = reader.record();
+  return r.queue_offset == queue_offset && r.queue_id == queue.id() && r.topic == queue.topic();
 }
 
 void MessageStore::Impl::close() {
@@ -253,10 +222,7 @@ void MessageStore::Impl::abandon() {
 void MessageStore::Impl::retain() {
   if (retention.look(std::min(dispatcher.position(), flusher.durable())) == 0) return;
   const int64_t begin = log.begin();
-  for (ConsumeQueue* queue : queues.all()) {
-    queue->correct_min(begin);
-    if (Status s = queue->drop_files_below_min(); !s) log_warn("store", "{}", s.error().message);
-  }
+  if (Status s = queues.retain(begin); !s) log_warn("store", "{}", s.error().message);
   if (follower) follower->drop_below(begin);
 }
 
@@ -267,12 +233,10 @@ Status MessageStore::Impl::delete_topic(std::string_view topic) {
     const auto lane = log.hold_lane();
     for (ConsumeQueue* queue : queues.of_topic(topic)) {
       // Records that are placed but not yet shown must not come back.
-      queue->dead_below = log.end();
+      queue->topic_entry().dead_below = log.end();
       queue->next_offset = 0;
-      if (Status s = queue->reset(); !s) return s;
     }
-    queues.hide(topic);
-    if (Status s = queues.remove_topic_dir(topic); !s) return s;
+    if (Status s = queues.remove_topic(topic); !s) return s;
   }
   keeper.queues_shrank();
   return {};

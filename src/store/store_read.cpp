@@ -104,8 +104,7 @@ void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const Ge
   Collector collector(log, limits, filter, out);
   answer(GetStatus::no_matched_message, offset);
   // One call looks at one file of the queue at most, and at this many bytes of units.
-  const int64_t file_units = queue.units_per_file();
-  const int64_t file_end = offset - offset % file_units + file_units;
+  const int64_t file_end = queue.next_file(offset);
   const int64_t unit_bytes_max = std::max<int64_t>(limits.scanned_max, int64_t{limits.count_max} * queue_unit_bytes);
   const int64_t scan_end = offset + (unit_bytes_max + queue_unit_bytes - 1) / queue_unit_bytes;
   const int64_t stop = std::min({file_end, scan_end, out.max_offset});

@@ -6,7 +6,7 @@
 
 namespace merlin::store {
 
-Dispatcher::Dispatcher(QueueTable& queues, std::vector<int64_t> delay_level_ms, size_t ring_items)
+Dispatcher::Dispatcher(QueueIndex& queues, std::vector<int64_t> delay_level_ms, size_t ring_items)
     : queues_(queues), tags_(std::move(delay_level_ms)), ring_(ring_items) {}
 
 void Dispatcher::connect(CommitLog& log, const std::atomic<int64_t>& limit, ArrivalListener* listener) {
@@ -85,7 +85,7 @@ bool Dispatcher::drain_log(int64_t limit) {
     }
     const message::RecordView& record = reader.record();
     Arrival item{nullptr, record.queue_offset, record.physical_offset, record.total_size, 0, record.store_timestamp_ms};
-    if (enters_queue(record.sys_flag) && QueueTable::is_topic_name(record.topic)) {
+    if (enters_queue(record.sys_flag) && QueueIndex::is_topic_name(record.topic)) {
       item.queue = queues_.get(record.topic, record.queue_id);
       item.tags_code = tags_.of_record(record);
     }
@@ -94,14 +94,14 @@ bool Dispatcher::drain_log(int64_t limit) {
 }
 
 bool Dispatcher::deliver(const Arrival& item) {
-  if (item.queue != nullptr && item.physical_offset >= item.queue->dead_below) {
+  if (item.queue != nullptr && item.physical_offset >= item.queue->topic_entry().dead_below) {
     const QueueUnit unit{item.physical_offset, item.size, item.tags_code};
-    auto put = item.queue->put(item.queue_offset, unit);
+    auto put = item.queue->put(item.queue_offset, unit, item.store_timestamp_ms);
     if (put && *put == ConsumeQueue::Put::hole) {
       log_error("store", "queue {}-{}: offset {} follows {}; the units between are left blank", item.queue->topic(),
                 item.queue->id(), item.queue_offset, item.queue->max_offset());
       if (Status s = item.queue->fill_hole(item.queue_offset); !s) return false;
-      put = item.queue->put(item.queue_offset, unit);
+      put = item.queue->put(item.queue_offset, unit, item.store_timestamp_ms);
     }
     if (!put) {
       // Once per trouble, not once per try.
@@ -129,7 +129,7 @@ void Dispatcher::tell() {
 }
 
 Result<bool> Dispatcher::feed(const message::RecordView& record, bool from_log_begin) {
-  if (!enters_queue(record.sys_flag) || !QueueTable::is_topic_name(record.topic)) return true;
+  if (!enters_queue(record.sys_flag) || !QueueIndex::is_topic_name(record.topic)) return true;
   ConsumeQueue* queue = queues_.get(record.topic, record.queue_id);
   const QueueUnit unit{record.physical_offset, record.total_size, tags_.of_record(record)};
   if (record.queue_offset == 0 && queue->max_offset() > 0 && queue->max_physical() <= record.physical_offset) {
@@ -138,14 +138,14 @@ Result<bool> Dispatcher::feed(const message::RecordView& record, bool from_log_b
   }
   // An empty queue may start anywhere only when nothing older is left in the log.
   if (!from_log_begin && record.queue_offset > 0 && queue->max_offset() == 0) return false;
-  auto put = queue->put(record.queue_offset, unit);
+  auto put = queue->put(record.queue_offset, unit, record.store_timestamp_ms);
   if (!put) return put.error();
   if (*put != ConsumeQueue::Put::hole) return true;
   if (!from_log_begin) return false;
   log_error("store", "queue {}-{}: offset {} follows {}; the units between are left blank", queue->topic(), queue->id(),
             record.queue_offset, queue->max_offset());
   if (Status s = queue->fill_hole(record.queue_offset); !s) return s.error();
-  put = queue->put(record.queue_offset, unit);
+  put = queue->put(record.queue_offset, unit, record.store_timestamp_ms);
   if (!put) return put.error();
   return true;
 }

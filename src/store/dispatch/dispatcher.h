@@ -20,13 +20,13 @@
 #include "store/dispatch/tags.h"
 #include "store/log/commit_log.h"
 #include "store/log/log_reader.h"
-#include "store/queue/queue_table.h"
+#include "store/queue/queue_index.h"
 
 namespace merlin::store {
 
 class Dispatcher final : public LaneHooks {
  public:
-  Dispatcher(QueueTable& queues, std::vector<int64_t> delay_level_ms, size_t ring_items);
+  Dispatcher(QueueIndex& queues, std::vector<int64_t> delay_level_ms, size_t ring_items);
 
   // REQUIRES: before anything else. `limit` and the log outlive the dispatcher.
   void connect(CommitLog& log, const std::atomic<int64_t>& limit, ArrivalListener* listener);
@@ -59,7 +59,7 @@ class Dispatcher final : public LaneHooks {
   bool deliver(const Arrival& item);
   void tell();
 
-  QueueTable& queues_;
+  QueueIndex& queues_;
   const TagsCoder tags_;
   CommitLog* log_ = nullptr;                     // constant after connect()
   const std::atomic<int64_t>* limit_ = nullptr;  // constant after connect()

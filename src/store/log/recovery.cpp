@@ -7,13 +7,8 @@
 
 namespace merlin::store {
 
-static bool holds(const SegmentList& segments, const Progress& progress, int32_t queue_count) {
+static bool holds(const SegmentList& segments, const Progress& progress) {
   const int64_t offset = progress.dispatched_offset;
-  if (queue_count < progress.queue_count) {
-    log_warn("store", "{} queues with files were known, {} are there: the units are built again from the log",
-             progress.queue_count, queue_count);
-    return false;
-  }
   if (offset == 0 && segments.first_start() == 0) return true;
   if (progress.last_record_offset < segments.first_start() || segments.find(progress.last_record_offset) == nullptr) {
     return false;
@@ -23,16 +18,21 @@ static bool holds(const SegmentList& segments, const Progress& progress, int32_t
          reader.record().store_timestamp_ms == progress.last_record_timestamp_ms;
 }
 
-ScanStart find_scan_start(const SegmentList& segments, const std::optional<Progress>& progress, int32_t queue_count,
-                          const Checkpoint& checkpoint, bool clean, const std::function<int64_t()>& queues_end) {
+ScanStart find_scan_start(const SegmentList& segments, const std::optional<Progress>& progress, bool any_units,
+                          const Checkpoint& checkpoint, bool clean,
+                          const std::function<Result<int64_t>()>& queues_end) {
   if (segments.empty()) return {};
   if (progress) {
-    if (holds(segments, *progress, queue_count)) return {progress->dispatched_offset, true};
+    if (holds(segments, *progress)) return {progress->dispatched_offset, true};
     log_warn("store", "merlin.progress does not fit this log: another broker wrote here, or files are missing");
-    if (queue_count < progress->queue_count) return {segments.first_start(), false};
   }
-  if (queue_count == 0) return {segments.first_start(), false};
-  const int64_t queues_end_offset = clean ? queues_end() : 0;
+  if (!any_units) return {segments.first_start(), false};
+  int64_t queues_end_offset = 0;
+  if (clean) {
+    const auto end = queues_end();
+    if (!end) return {segments.first_start(), false};
+    queues_end_offset = *end;
+  }
   const auto all = segments.all();
   for (size_t i = all.size(); i-- > 0;) {
     LogReader reader(segments, all[i]->start(), true);

@@ -22,11 +22,11 @@ struct ScanStart {
   bool from_progress = false;  // every unit in front of it is known to be on disk
 };
 
-// `progress` is believed when the record it names last ends where it says and `queue_count` queues are still there.
+// `progress` is believed when the record it names last ends where it says.
 // Else Apache's rule: after a clean stop the newest segment whose first record is not behind the queues (`queues_end`),
 // after a crash the newest one whose first record is not younger than the checkpoint; else the first segment.
-ScanStart find_scan_start(const SegmentList& segments, const std::optional<Progress>& progress, int32_t queue_count,
-                          const Checkpoint& checkpoint, bool clean, const std::function<int64_t()>& queues_end);
+ScanStart find_scan_start(const SegmentList& segments, const std::optional<Progress>& progress, bool any_units,
+                          const Checkpoint& checkpoint, bool clean, const std::function<Result<int64_t>()>& queues_end);
 
 struct ScanEnd {
   int64_t offset = 0;               // the log ends here

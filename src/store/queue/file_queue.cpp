@@ -1,4 +1,4 @@
-#include "store/queue/consume_queue.h"
+#include "store/queue/file_queue.h"
 
 #include <algorithm>
 
@@ -9,34 +9,32 @@ namespace merlin::store {
 // Units that wait in memory: one page's worth.
 static constexpr int64_t tail_units_max = 204;
 
-ConsumeQueue::ConsumeQueue(FileSystem& files, const std::string& dir, std::string topic, int32_t queue_id,
-                           int32_t file_bytes)
-    : fs_(files),
-      topic_(std::move(topic)),
-      id_(queue_id),
-      files_(files, dir + "/" + topic_ + "/" + std::to_string(queue_id), file_bytes) {}
+FileQueue::FileQueue(FileSystem& files, const std::string& dir, QueueTopic& topic, int32_t queue_id, int32_t file_bytes)
+    : ConsumeQueue(topic, queue_id),
+      fs_(files),
+      files_(files, dir + "/" + topic.name + "/" + std::to_string(queue_id), file_bytes) {}
 
-Status ConsumeQueue::load() {
+Status FileQueue::load() {
   const std::lock_guard lock(mutex_);
   return files_.load();
 }
 
-bool ConsumeQueue::cut_short() const {
+bool FileQueue::cut_short() const {
   const std::lock_guard lock(mutex_);
   return files_.cut_short();
 }
 
-bool ConsumeQueue::has_files() const {
+bool FileQueue::has_files() const {
   const std::lock_guard lock(mutex_);
   return !files_.empty();
 }
 
 // REQUIRES: mutex_ held; the tail is empty or written. The units in front of `end` are all there is.
-void ConsumeQueue::settle(int64_t end) {
+void FileQueue::settle(int64_t end) {
   tail_.clear();
   tail_begin_ = end;
   tail_written_ = end;
-  min_.store(std::min(files_.first_unit(), end), std::memory_order_release);
+  set_min(std::min(files_.first_unit(), end), -1);
   max_.store(end, std::memory_order_release);
   int64_t max_physical = -1;
   if (end > files_.first_unit()) {
@@ -48,7 +46,7 @@ void ConsumeQueue::settle(int64_t end) {
   max_physical_.store(max_physical, std::memory_order_release);
 }
 
-Result<int64_t> ConsumeQueue::loaded_max_physical() {
+Result<int64_t> FileQueue::loaded_max_physical() {
   const std::lock_guard lock(mutex_);
   const auto end = files_.written_end(INT64_MAX);
   if (!end) return end.error();
@@ -56,7 +54,7 @@ Result<int64_t> ConsumeQueue::loaded_max_physical() {
   return max_physical();
 }
 
-Status ConsumeQueue::cut(int64_t physical_limit, bool zero_rest) {
+Status FileQueue::cut(int64_t physical_limit, bool zero_rest) {
   const std::lock_guard lock(mutex_);
   const auto end = files_.written_end(physical_limit);
   if (!end) return end.error();
@@ -66,7 +64,7 @@ Status ConsumeQueue::cut(int64_t physical_limit, bool zero_rest) {
   return {};
 }
 
-Status ConsumeQueue::drop_last() {
+Status FileQueue::drop_last() {
   const std::lock_guard lock(mutex_);
   const int64_t end = max_offset() - 1;
   if (Status s = files_.cut(end, true); !s) return s;
@@ -75,7 +73,7 @@ Status ConsumeQueue::drop_last() {
   return {};
 }
 
-Result<ConsumeQueue::Put> ConsumeQueue::put(int64_t queue_offset, const QueueUnit& unit) {
+Result<ConsumeQueue::Put> FileQueue::put(int64_t queue_offset, const QueueUnit& unit, int64_t) {
   const std::lock_guard lock(mutex_);
   const int64_t max = max_.load(std::memory_order_relaxed);
   if (queue_offset < max) return Put::already_there;
@@ -83,16 +81,17 @@ Result<ConsumeQueue::Put> ConsumeQueue::put(int64_t queue_offset, const QueueUni
     if (max != 0 || !files_.empty()) return Put::hole;
     // A queue whose first messages are gone starts where the log has it.
     tail_begin_ = tail_written_ = queue_offset;
-    min_.store(queue_offset, std::memory_order_release);
     max_.store(queue_offset, std::memory_order_release);
   }
+  const bool first = tail_.empty() && files_.empty();
   if (Status s = append_unit(unit); !s) return s.error();
+  if (first) set_min(queue_offset, unit.physical_offset);
   max_physical_.store(unit.physical_offset + unit.size, std::memory_order_release);
   return Put::stored;
 }
 
 // REQUIRES: mutex_ held.
-Status ConsumeQueue::append_unit(const QueueUnit& unit) {
+Status FileQueue::append_unit(const QueueUnit& unit) {
   const int64_t max = max_.load(std::memory_order_relaxed);
   const bool file_full = max % files_.units_per_file() == 0;
   if (!tail_.empty() && (file_full || max - tail_begin_ >= tail_units_max)) {
@@ -109,7 +108,7 @@ Status ConsumeQueue::append_unit(const QueueUnit& unit) {
   return {};
 }
 
-Status ConsumeQueue::flush_tail() {
+Status FileQueue::flush_tail() {
   const int64_t max = max_.load(std::memory_order_relaxed);
   if (tail_written_ == max) return {};
   const size_t skip = static_cast<size_t>(tail_written_ - tail_begin_) * queue_unit_bytes;
@@ -118,14 +117,14 @@ Status ConsumeQueue::flush_tail() {
   return {};
 }
 
-Status ConsumeQueue::fill_hole(int64_t queue_offset) {
+Status FileQueue::fill_hole(int64_t queue_offset) {
   const std::lock_guard lock(mutex_);
   // A hole longer than a file is not filled unit by unit: what lies in front of it is given up.
   if (queue_offset - max_offset() > files_.units_per_file()) {
     if (Status s = files_.remove_all(); !s) return s;
     settle(0);
     tail_begin_ = tail_written_ = queue_offset;
-    min_.store(queue_offset, std::memory_order_release);
+    set_min(queue_offset, -1);
     max_.store(queue_offset, std::memory_order_release);
     return {};
   }
@@ -135,7 +134,7 @@ Status ConsumeQueue::fill_hole(int64_t queue_offset) {
   return {};
 }
 
-Status ConsumeQueue::reset() {
+Status FileQueue::reset() {
   const std::lock_guard lock(mutex_);
   Status status = files_.remove_all();
   dirty_.store(false, std::memory_order_release);
@@ -143,7 +142,7 @@ Status ConsumeQueue::reset() {
   return status;
 }
 
-size_t ConsumeQueue::read(int64_t from, std::span<QueueUnit> out) const {
+size_t FileQueue::read(int64_t from, std::span<QueueUnit> out) const {
   std::shared_ptr<Mapping> map;
   size_t count = 0;
   const int64_t in_file = from % files_.units_per_file();
@@ -161,7 +160,7 @@ size_t ConsumeQueue::read(int64_t from, std::span<QueueUnit> out) const {
     count = std::min(out.size(), static_cast<size_t>(std::min(tail_begin_ - from, file_rest)));
     auto mapped = files_.map(from);
     if (!mapped) {
-      log_error("store", "queue {}-{}: {}", topic_, id_, mapped.error().message);
+      log_error("store", "queue {}-{}: {}", topic(), id(), mapped.error().message);
       return 0;
     }
     map = std::move(*mapped);
@@ -172,38 +171,21 @@ size_t ConsumeQueue::read(int64_t from, std::span<QueueUnit> out) const {
   return count;
 }
 
-void ConsumeQueue::correct_min(int64_t log_begin) {
-  const int64_t first = [&] {
-    const std::lock_guard lock(mutex_);
-    return files_.empty() ? tail_begin_ : files_.first_unit();
-  }();
-  const auto gone = [&](int64_t offset) {
-    QueueUnit unit;
-    if (read(offset, {&unit, 1}) == 0) return true;
-    return unit.blank() || unit.physical_offset < log_begin;
-  };
-  int64_t low = std::max(first, int64_t{0});
-  int64_t high = max_offset();
-  if (min_offset() >= low && min_offset() < high && !gone(min_offset())) {
-    if (min_offset() == low || gone(min_offset() - 1)) return;  // still right
-  }
-  while (low < high) {
-    const int64_t mid = low + (high - low) / 2;
-    if (gone(mid)) {
-      low = mid + 1;
-    } else {
-      high = mid;
-    }
-  }
-  min_.store(low, std::memory_order_release);
+int64_t FileQueue::next_file(int64_t offset) const {
+  return offset - offset % files_.units_per_file() + files_.units_per_file();
 }
 
-Status ConsumeQueue::write_back() {
+int64_t FileQueue::first_offset() const {
+  const std::lock_guard lock(mutex_);
+  return files_.empty() ? tail_begin_ : files_.first_unit();
+}
+
+Status FileQueue::write_back() {
   const std::lock_guard lock(mutex_);
   return flush_tail();
 }
 
-Status ConsumeQueue::sync_files() {
+Status FileQueue::sync_files() {
   std::vector<std::shared_ptr<File>> unsynced;
   bool new_names = false;
   {
@@ -226,7 +208,7 @@ Status ConsumeQueue::sync_files() {
   return {};
 }
 
-void ConsumeQueue::release_idle() {
+void FileQueue::release_idle() {
   const std::lock_guard lock(mutex_);
   files_.release_idle();
   if (tail_written_ == max_.load(std::memory_order_relaxed) && !dirty()) {
@@ -235,9 +217,9 @@ void ConsumeQueue::release_idle() {
   }
 }
 
-Status ConsumeQueue::drop_files_below_min() {
+Status FileQueue::drop_files_below(int64_t offset) {
   const std::lock_guard lock(mutex_);
-  return files_.drop_below(min_offset());
+  return files_.drop_below(offset);
 }
 
 }  // namespace merlin::store

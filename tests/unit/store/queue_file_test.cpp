@@ -1,7 +1,6 @@
-#include "store/queue/consume_queue.h"
-
 #include <fstream>
 
+#include "store/queue/file_index.h"
 #include "unit/store/store_fixture.h"
 
 namespace merlin::store {
@@ -9,25 +8,35 @@ namespace {
 
 constexpr int32_t file_bytes = 10 * queue_unit_bytes;
 
+// What a queue gets from its index.
+struct Topic : QueueTopic {
+  Topic() {
+    name = "T";
+    log_begin = &begin;
+  }
+  std::atomic<int64_t> begin{0};
+};
+
 std::string slurp(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-ConsumeQueue::Put put(ConsumeQueue& queue, int64_t offset, int64_t tags = 7) {
-  auto result = queue.put(offset, {1000 + offset * 100, 100, tags});
+ConsumeQueue::Put put(FileQueue& queue, int64_t offset, int64_t tags = 7) {
+  auto result = queue.put(offset, {1000 + offset * 100, 100, tags}, 0);
   EXPECT_TRUE(result.ok());
   return *result;
 }
 
-QueueUnit unit_at(const ConsumeQueue& queue, int64_t offset) {
+QueueUnit unit_at(const FileQueue& queue, int64_t offset) {
   QueueUnit unit;
   EXPECT_EQ(queue.read(offset, {&unit, 1}), 1u) << offset;
   return unit;
 }
 
-TEST(ConsumeQueueTest, UnitsAreReadBackFromMemoryAndFromFiles) {
-  ConsumeQueue queue(posix_file_system(), fresh_dir(), "T", 0, file_bytes);
+TEST(FileQueueTest, UnitsAreReadBackFromMemoryAndFromFiles) {
+  Topic topic_of_queue;
+  FileQueue queue(posix_file_system(), fresh_dir(), topic_of_queue, 0, file_bytes);
   for (int64_t i = 0; i < 1000; ++i) ASSERT_EQ(put(queue, i, i), ConsumeQueue::Put::stored);
   EXPECT_EQ(queue.max_offset(), 1000);
   EXPECT_EQ(queue.max_physical(), 1000 + 999 * 100 + 100);
@@ -43,9 +52,10 @@ TEST(ConsumeQueueTest, UnitsAreReadBackFromMemoryAndFromFiles) {
   EXPECT_EQ(queue.read(-1, units), 0u);
 }
 
-TEST(ConsumeQueueTest, FilesHaveApachesBytes) {
+TEST(FileQueueTest, FilesHaveApachesBytes) {
   const std::string dir = fresh_dir();
-  ConsumeQueue queue(posix_file_system(), dir, "T", 3, file_bytes);
+  Topic topic_of_queue;
+  FileQueue queue(posix_file_system(), dir, topic_of_queue, 3, file_bytes);
   for (int64_t i = 0; i < 12; ++i) put(queue, i, -2);
   ASSERT_TRUE(queue.write_back().ok());
   const std::string second = slurp(dir + "/T/3/00000000000000000200");
@@ -57,10 +67,11 @@ TEST(ConsumeQueueTest, FilesHaveApachesBytes) {
   EXPECT_EQ(load_be<int64_t>(bytes + 40), 0);
 }
 
-TEST(ConsumeQueueTest, AFirstUnitInTheMiddleOfAFileGetsBlanksInFront) {
+TEST(FileQueueTest, AFirstUnitInTheMiddleOfAFileGetsBlanksInFront) {
   const std::string dir = fresh_dir();
   {
-    ConsumeQueue queue(posix_file_system(), dir, "T", 0, file_bytes);
+    Topic topic_of_queue;
+    FileQueue queue(posix_file_system(), dir, topic_of_queue, 0, file_bytes);
     ASSERT_EQ(put(queue, 23), ConsumeQueue::Put::stored);
     EXPECT_EQ(queue.min_offset(), 23);
     EXPECT_EQ(queue.max_offset(), 24);
@@ -71,16 +82,18 @@ TEST(ConsumeQueueTest, AFirstUnitInTheMiddleOfAFileGetsBlanksInFront) {
     const QueueUnit unit = load_unit(reinterpret_cast<const uint8_t*>(bytes.data()) + i * queue_unit_bytes);
     EXPECT_TRUE(unit.blank());
   }
-  ConsumeQueue again(posix_file_system(), dir, "T", 0, file_bytes);
+  Topic topic_of_again;
+  FileQueue again(posix_file_system(), dir, topic_of_again, 0, file_bytes);
   ASSERT_TRUE(again.load().ok());
   ASSERT_TRUE(again.cut(INT64_MAX, false).ok());
   EXPECT_EQ(again.max_offset(), 24);
-  again.correct_min(0);
+  topic_of_again.begin = 0;
   EXPECT_EQ(again.min_offset(), 23);
 }
 
-TEST(ConsumeQueueTest, PutIsIdempotentAndNoticesHoles) {
-  ConsumeQueue queue(posix_file_system(), fresh_dir(), "T", 0, file_bytes);
+TEST(FileQueueTest, PutIsIdempotentAndNoticesHoles) {
+  Topic topic_of_queue;
+  FileQueue queue(posix_file_system(), fresh_dir(), topic_of_queue, 0, file_bytes);
   put(queue, 0);
   put(queue, 1);
   EXPECT_EQ(put(queue, 0), ConsumeQueue::Put::already_there);
@@ -92,14 +105,16 @@ TEST(ConsumeQueueTest, PutIsIdempotentAndNoticesHoles) {
   EXPECT_EQ(put(queue, 3), ConsumeQueue::Put::stored);
 }
 
-TEST(ConsumeQueueTest, CutDropsUnitsOfRecordsBehindTheLimitAndClearsThem) {
+TEST(FileQueueTest, CutDropsUnitsOfRecordsBehindTheLimitAndClearsThem) {
   const std::string dir = fresh_dir();
   {
-    ConsumeQueue queue(posix_file_system(), dir, "T", 0, file_bytes);
+    Topic topic_of_queue;
+    FileQueue queue(posix_file_system(), dir, topic_of_queue, 0, file_bytes);
     for (int64_t i = 0; i < 37; ++i) put(queue, i);
     ASSERT_TRUE(queue.write_back().ok());
   }
-  ConsumeQueue queue(posix_file_system(), dir, "T", 0, file_bytes);
+  Topic topic_of_queue;
+  FileQueue queue(posix_file_system(), dir, topic_of_queue, 0, file_bytes);
   ASSERT_TRUE(queue.load().ok());
   EXPECT_EQ(*queue.loaded_max_physical(), 1000 + 37 * 100);
   ASSERT_TRUE(queue.cut(1000 + 25 * 100, true).ok());
@@ -117,30 +132,33 @@ TEST(ConsumeQueueTest, CutDropsUnitsOfRecordsBehindTheLimitAndClearsThem) {
   EXPECT_EQ(queue.max_offset(), 0);
 }
 
-TEST(ConsumeQueueTest, MinFollowsTheLog) {
-  ConsumeQueue queue(posix_file_system(), fresh_dir(), "T", 0, file_bytes);
+TEST(FileQueueTest, MinFollowsTheLog) {
+  Topic topic_of_queue;
+  FileQueue queue(posix_file_system(), fresh_dir(), topic_of_queue, 0, file_bytes);
   for (int64_t i = 0; i < 35; ++i) put(queue, i);
-  queue.correct_min(1000);
+  topic_of_queue.begin = 1000;
   EXPECT_EQ(queue.min_offset(), 0);
-  queue.correct_min(1000 + 12 * 100 + 1);
+  topic_of_queue.begin = 1000 + 12 * 100 + 1;
   EXPECT_EQ(queue.min_offset(), 13);
   ASSERT_TRUE(queue.write_back().ok());
-  ASSERT_TRUE(queue.drop_files_below_min().ok());
+  ASSERT_TRUE(queue.drop_files_below(queue.min_offset()).ok());
   EXPECT_EQ(unit_at(queue, 13).physical_offset, 1000 + 13 * 100);
-  queue.correct_min(1'000'000);
+  topic_of_queue.begin = 1'000'000;
   EXPECT_EQ(queue.min_offset(), 35);
   EXPECT_EQ(queue.max_offset(), 35);
 }
 
-TEST(ConsumeQueueTest, AFileOfTheWrongSizeIsRefused) {
+TEST(FileQueueTest, AFileOfTheWrongSizeIsRefused) {
   const std::string dir = fresh_dir();
   {
-    ConsumeQueue queue(posix_file_system(), dir, "T", 0, file_bytes);
+    Topic topic_of_queue;
+    FileQueue queue(posix_file_system(), dir, topic_of_queue, 0, file_bytes);
     for (int64_t i = 0; i < 15; ++i) put(queue, i);
     ASSERT_TRUE(queue.write_back().ok());
   }
   std::filesystem::resize_file(dir + "/T/0/00000000000000000000", 100);
-  ConsumeQueue queue(posix_file_system(), dir, "T", 0, file_bytes);
+  Topic topic_of_queue;
+  FileQueue queue(posix_file_system(), dir, topic_of_queue, 0, file_bytes);
   const Status status = queue.load();
   ASSERT_FALSE(status.ok());
   EXPECT_NE(status.error().message.find("mappedFileSizeConsumeQueue is 200"), std::string::npos)

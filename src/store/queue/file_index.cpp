@@ -1,0 +1,132 @@
+#include "store/queue/file_index.h"
+
+#include <charconv>
+
+#include "merlin/base/log.h"
+
+namespace merlin::store {
+
+FileIndex::FileIndex(FileSystem& files, std::string root_dir, int32_t file_bytes)
+    : files_(files), root_dir_(std::move(root_dir)), dir_(root_dir_ + "/consumequeue"), file_bytes_(file_bytes) {}
+
+std::unique_ptr<ConsumeQueue> FileIndex::make(QueueTopic& topic, int32_t queue_id) {
+  return std::make_unique<FileQueue>(files_, dir_, topic, queue_id, file_bytes_);
+}
+
+// Reads <dir>/<topic>/<queue id>; other names are ignored.
+Status FileIndex::load_names() {
+  const auto topics = files_.list(dir_);
+  if (!topics) return topics.error();
+  for (const std::string& topic : *topics) {
+    const std::string topic_dir = dir_ + "/" + topic;
+    if (!files_.is_dir(topic_dir)) continue;
+    const auto ids = files_.list(topic_dir);
+    if (!ids) return ids.error();
+    for (const std::string& name : *ids) {
+      int32_t id = 0;
+      const auto [end, ec] = std::from_chars(name.data(), name.data() + name.size(), id);
+      if (ec != std::errc() || end != name.data() + name.size() || !files_.is_dir(topic_dir + "/" + name)) {
+        log_warn("store", "{}/{} is not a queue: ignored", topic_dir, name);
+        continue;
+      }
+      if (Status s = file_queue(get(topic, id)).load(); !s) return s;
+    }
+  }
+  return {};
+}
+
+Result<QueueIndex::Loaded> FileIndex::load() {
+  if (Status s = files_.make_dirs(dir_); !s) return s.error();
+  if (Status s = load_names(); !s) return s.error();
+  Loaded loaded;
+  int32_t with_files = 0;
+  for (ConsumeQueue* queue : all()) {
+    const bool has_files = file_queue(queue).has_files();
+    with_files += has_files ? 1 : 0;
+    // Nobody knows what stood in a file that was cut short, so no other place than the log's begin is good.
+    loaded.torn = loaded.torn || file_queue(queue).cut_short();
+  }
+  loaded.any = with_files > 0;
+  loaded.progress = read_progress(files_, root_dir_ + "/merlin.progress");
+  if (loaded.progress && with_files < loaded.progress->queue_count) {
+    log_warn("store", "{} queues with files were known, {} are there: the units are built again from the log",
+             loaded.progress->queue_count, with_files);
+    loaded.torn = true;
+  }
+  return loaded;
+}
+
+Result<int64_t> FileIndex::loaded_max_physical() {
+  int64_t max_physical = -1;
+  for (ConsumeQueue* queue : all()) {
+    // A queue that cannot be read is no hindrance: it is compared with the log afterwards.
+    if (const auto end = file_queue(queue).loaded_max_physical()) max_physical = std::max(max_physical, *end);
+  }
+  return max_physical;
+}
+
+Status FileIndex::start_from(const Start& start) {
+  for (ConsumeQueue* queue : all()) {
+    if (Status s = file_queue(queue).cut(start.physical_limit, !start.clean || !start.trusted); !s) return s;
+    if (start.trusted) continue;
+    if (Status s = drop_unfit(file_queue(queue), start); !s) return s;
+  }
+  return {};
+}
+
+// The files may come from elsewhere; stale units may stand behind the last good one.
+Status FileIndex::drop_unfit(FileQueue& queue, const Start& start) {
+  for (;;) {
+    const int64_t last = queue.max_offset() - 1;
+    QueueUnit unit;
+    if (last < 0 || queue.read(last, {&unit, 1}) == 0 || unit.blank()) return {};
+    if (!start.fits || start.fits(queue, last, unit)) return {};
+    log_warn("store", "queue {}-{}: unit {} names no record of it: dropped", queue.topic(), queue.id(), last);
+    if (Status s = queue.drop_last(); !s) return s;
+  }
+}
+
+Status FileIndex::remove_topic(std::string_view topic) {
+  if (!is_topic_name(topic)) return Error{Errc::invalid, "topic " + std::string(topic) + " is no name of a directory"};
+  for (ConsumeQueue* queue : of_topic(topic)) {
+    if (Status s = queue->reset(); !s) return s;
+  }
+  hide(topic);
+  const std::string dir = dir_ + "/" + std::string(topic);
+  if (!files_.exists(dir)) return {};
+  if (Status s = files_.remove_tree(dir); !s) return s;
+  // Else a power cut may bring the units back, into a topic that was made again since.
+  return files_.sync_dir(dir_);
+}
+
+Status FileIndex::save(Progress& now, bool sync) {
+  Status result;
+  now.queue_count = 0;
+  for (ConsumeQueue* queue : all()) {
+    FileQueue& file = file_queue(queue);
+    if (file.dirty()) {
+      Status status = file.write_back();
+      if (status && sync) {
+        status = file.sync_files();
+        if (!status) sync_failed_ = true;
+      }
+      if (!status) result = status.error().with("queue " + queue->topic() + "-" + std::to_string(queue->id()));
+    } else {
+      file.release_idle();
+    }
+    now.queue_count += file.has_files() ? 1 : 0;
+  }
+  if (result && sync && sync_failed_) return Error{Errc::io, "a consume queue could not be synced before"};
+  return result;
+}
+
+Status FileIndex::retain(int64_t log_begin) {
+  set_log_begin(log_begin);
+  for (ConsumeQueue* queue : all()) {
+    if (Status s = file_queue(queue).drop_files_below(queue->min_offset()); !s)
+      log_warn("store", "{}", s.error().message);
+  }
+  return {};
+}
+
+}  // namespace merlin::store

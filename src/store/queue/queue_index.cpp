@@ -1,0 +1,144 @@
+#include "store/queue/queue_index.h"
+
+#include <algorithm>
+#include <mutex>
+
+namespace merlin::store {
+
+// The pair min_ and min_physical_ changes seldom; one mutex for all queues keeps it whole.
+static std::mutex min_mutex;
+
+void ConsumeQueue::set_min(int64_t offset, int64_t physical_offset) {
+  const std::lock_guard lock(min_mutex);
+  ++min_changes_;
+  min_physical_.store(-1, std::memory_order_release);
+  min_.store(offset, std::memory_order_release);
+  min_physical_.store(physical_offset, std::memory_order_release);
+}
+
+int64_t ConsumeQueue::find_min() const {
+  const uint16_t changes = [&] {
+    const std::lock_guard lock(min_mutex);
+    return min_changes_;
+  }();
+  const int64_t begin = topic_.log_begin->load(std::memory_order_acquire);
+  const int64_t max = max_offset();
+  if (max_physical() <= begin) return max;  // every record is gone
+  int64_t min_physical = -1;
+  const auto gone = [&](int64_t offset) {
+    QueueUnit unit;
+    if (read(offset, {&unit, 1}) == 0 || unit.blank() || unit.physical_offset < begin) return true;
+    min_physical = unit.physical_offset;
+    return false;
+  };
+  int64_t low = std::max(first_offset(), int64_t{0});
+  int64_t high = max;
+  while (low < high) {
+    const int64_t mid = low + (high - low) / 2;
+    if (gone(mid)) {
+      low = mid + 1;
+    } else {
+      high = mid;
+    }
+  }
+  if (low < max) {
+    const std::lock_guard lock(min_mutex);
+    // Readers look at min_physical_ first: together with a min_ that is newer it only makes them look again.
+    if (changes == min_changes_ && min_physical > min_physical_.load(std::memory_order_relaxed)) {
+      min_.store(low, std::memory_order_release);
+      min_physical_.store(min_physical, std::memory_order_release);
+    }
+  }
+  return low;
+}
+
+bool QueueIndex::is_topic_name(std::string_view topic) {
+  return !topic.empty() && topic != "." && topic != ".." &&
+         topic.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+}
+
+static auto place_of(const QueueTopic& topic, int32_t queue_id) {
+  return std::lower_bound(topic.queues.begin(), topic.queues.end(), queue_id,
+                          [](const auto& queue, int32_t id) { return queue->id() < id; });
+}
+
+ConsumeQueue* QueueIndex::find(std::string_view topic, int32_t queue_id) const {
+  const std::shared_lock lock(mutex_);
+  const auto t = topics_.find(topic);
+  if (t == topics_.end()) return nullptr;
+  const auto q = place_of(*t->second, queue_id);
+  return q == t->second->queues.end() || (*q)->id() != queue_id || (*q)->hidden_ ? nullptr : q->get();
+}
+
+ConsumeQueue* QueueIndex::get(std::string_view topic, int32_t queue_id) {
+  if (ConsumeQueue* queue = find(topic, queue_id)) return queue;
+  const std::unique_lock lock(mutex_);
+  auto t = topics_.find(topic);
+  if (t == topics_.end()) {
+    auto entry = std::make_unique<QueueTopic>();
+    entry->name = topic;
+    entry->log_begin = &log_begin_;
+    const std::string_view key = entry->name;
+    t = topics_.emplace(key, std::move(entry)).first;
+  }
+  QueueTopic& entry = *t->second;
+  auto q = place_of(entry, queue_id);
+  if (q == entry.queues.end() || (*q)->id() != queue_id) q = entry.queues.insert(q, make(entry, queue_id));
+  (*q)->hidden_ = false;
+  return q->get();
+}
+
+std::vector<ConsumeQueue*> QueueIndex::all() const {
+  std::vector<ConsumeQueue*> out;
+  const std::shared_lock lock(mutex_);
+  for (const auto& [name, topic] : topics_) {
+    for (const auto& queue : topic->queues) {
+      if (!queue->hidden_) out.push_back(queue.get());
+    }
+  }
+  return out;
+}
+
+std::vector<ConsumeQueue*> QueueIndex::of_topic(std::string_view topic) const {
+  std::vector<ConsumeQueue*> out;
+  const std::shared_lock lock(mutex_);
+  const auto t = topics_.find(topic);
+  if (t == topics_.end()) return out;
+  for (const auto& queue : t->second->queues) {
+    if (!queue->hidden_) out.push_back(queue.get());
+  }
+  return out;
+}
+
+void QueueIndex::hide(std::string_view topic) {
+  const std::unique_lock lock(mutex_);
+  const auto t = topics_.find(topic);
+  if (t == topics_.end()) return;
+  for (const auto& queue : t->second->queues) queue->hidden_ = true;
+}
+
+Status QueueIndex::reset_all() {
+  for (ConsumeQueue* queue : all()) {
+    if (Status s = queue->reset(); !s) return s;
+  }
+  return {};
+}
+
+void QueueIndex::opened(int64_t log_begin) {
+  set_log_begin(log_begin);
+  const std::shared_lock lock(mutex_);
+  for (const auto& [name, topic] : topics_) {
+    for (const auto& queue : topic->queues) queue->next_offset = queue->max_offset();
+  }
+}
+
+Status QueueIndex::commit(const Progress&) {
+  return {};
+}
+
+Status QueueIndex::retain(int64_t log_begin) {
+  set_log_begin(log_begin);
+  return {};
+}
+
+}  // namespace merlin::store

@@ -1,0 +1,174 @@
+// The index of all queues: which record is which message of a queue. One interface; files or a database behind it.
+//
+// Owns:     the ConsumeQueue objects; they live as long as the index, also when their topic was deleted.
+// Threads:  find(), get(), lists and reads from anywhere; next_offset and dead_below belong to the append lane; put(),
+//           commit() and remove_topic() from whoever holds the dispatcher; save() and retain() from the housekeeper;
+//           opening from one thread.
+// Survives: nothing needs to: every unit can be dispatched again from the log. What save() covered is on disk.
+// Fails:    a put() or commit() that fails changes nothing that readers see and may be repeated.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "merlin/base/result.h"
+#include "store/progress.h"
+#include "store/queue/queue_unit.h"
+
+namespace merlin::store {
+
+class ConsumeQueue;
+
+// What the queues of a topic share.
+struct QueueTopic {
+  std::string name;
+  const std::atomic<int64_t>* log_begin = nullptr;
+  // Guarded by the append lane: records below this physical offset belong to a topic that was deleted since.
+  int64_t dead_below = 0;
+  std::vector<std::unique_ptr<ConsumeQueue>> queues;  // guarded by the index; ascending by id
+};
+
+// One queue of a topic: dense by queue offset.
+class ConsumeQueue {
+ public:
+  ConsumeQueue(QueueTopic& topic, int32_t id) : topic_(topic), id_(id) {}
+  virtual ~ConsumeQueue() = default;
+  ConsumeQueue(const ConsumeQueue&) = delete;
+  ConsumeQueue& operator=(const ConsumeQueue&) = delete;
+
+  const std::string& topic() const { return topic_.name; }
+  QueueTopic& topic_entry() const { return topic_; }
+  int32_t id() const { return id_; }
+
+  // Guarded by the append lane: the queue offset of the next message.
+  int64_t next_offset = 0;
+
+  // Offsets that readers may see: [min, max). min: the first whose record is still in the log.
+  int64_t min_offset() const {
+    return min_physical_.load(std::memory_order_acquire) >= topic_.log_begin->load(std::memory_order_acquire)
+               ? min_.load(std::memory_order_acquire)
+               : find_min();
+  }
+  int64_t max_offset() const { return max_.load(std::memory_order_acquire); }
+  // One past the record of the last unit; -1 when there is none.
+  int64_t max_physical() const { return max_physical_.load(std::memory_order_acquire); }
+
+  enum class Put {
+    stored,
+    already_there,  // at or before max_offset()
+    hole,           // beyond max_offset(): units are missing in between
+  };
+  virtual Result<Put> put(int64_t queue_offset, const QueueUnit& unit, int64_t store_timestamp_ms) = 0;
+  // Puts blank units up to `queue_offset`, when the records for them are gone.
+  virtual Status fill_hole(int64_t queue_offset) = 0;
+  // Forgets all units; the queue starts again at 0.
+  virtual Status reset() = 0;
+
+  // Copies units from `from` on, as many as are at hand; returns how many. 0: none there, or unreadable.
+  virtual size_t read(int64_t from, std::span<QueueUnit> out) const = 0;
+  // Apache's rollNextFile: where the next file begins. One call of get() looks at one file at most, and goes on there
+  // when a unit cannot be read.
+  virtual int64_t next_file(int64_t offset) const = 0;
+
+ protected:
+  // The lowest offset that may hold a unit.
+  virtual int64_t first_offset() const = 0;
+
+  // The minimum, when it is known for good: what find_min() finds is kept only if it came in between.
+  void set_min(int64_t offset, int64_t physical_offset);
+
+  std::atomic<int64_t> max_{0};
+  std::atomic<int64_t> max_physical_{-1};
+
+ private:
+  friend class QueueIndex;
+  int64_t find_min() const;
+
+  mutable std::atomic<int64_t> min_{0};            // right while the record at min_physical_ is in the log
+  mutable std::atomic<int64_t> min_physical_{-1};  // of the record at min_; -1: not known
+
+  QueueTopic& topic_;
+  const int32_t id_;
+  mutable uint16_t min_changes_ = 0;  // guarded by the mutex of set_min()
+  bool hidden_ = false;               // guarded by the index
+};
+
+class QueueIndex {
+ public:
+  QueueIndex() = default;
+  virtual ~QueueIndex() = default;
+  QueueIndex(const QueueIndex&) = delete;
+  QueueIndex& operator=(const QueueIndex&) = delete;
+
+  // Whether a topic may have queues. Names come from the network and from the log, and are names of folders in the file
+  // form: they must not lead out of the folder, nor stand for the folder itself.
+  static bool is_topic_name(std::string_view topic);
+
+  // --- the queues
+  ConsumeQueue* find(std::string_view topic, int32_t queue_id) const;
+  // REQUIRES: is_topic_name(topic).
+  ConsumeQueue* get(std::string_view topic, int32_t queue_id);
+  // Those that were asked for or loaded and not hidden since.
+  std::vector<ConsumeQueue*> all() const;
+  std::vector<ConsumeQueue*> of_topic(std::string_view topic) const;
+
+  // --- opening, in this order
+  struct Loaded {
+    bool any = false;  // whether there are units at all
+    // What the index vouches for; none: its content has to be compared with the log.
+    std::optional<Progress> progress;
+    // Units that were on disk may be missing anywhere: only the log's begin is good.
+    bool torn = false;
+  };
+  virtual Result<Loaded> load() = 0;
+  // One past the record of the last unit of all, as the files say; -1: none.
+  virtual Result<int64_t> loaded_max_physical() = 0;
+
+  struct Start {
+    int64_t physical_limit = 0;  // units of records at or behind it are dropped; they come again
+    bool trusted = false;        // load() vouched for everything in front of the limit
+    bool clean = false;          // nothing can stand behind the last unit
+    // Whether the record that a unit names is that message of that queue. Asked when not trusted.
+    std::function<bool(const ConsumeQueue&, int64_t queue_offset, const QueueUnit&)> fits;
+  };
+  virtual Status start_from(const Start& start) = 0;
+  virtual Status reset_all();
+  // The log begins there from now on; what the lane gives next is known now.
+  void opened(int64_t log_begin);
+
+  // --- dispatch
+  // What was put up to now is one round; `upto` says what the index shows after it.
+  virtual Status commit(const Progress& upto);
+  // The queues of the topic lose their units and are found no more until get() asks for them again.
+  virtual Status remove_topic(std::string_view topic) = 0;
+
+  // --- background
+  // Writes what waits, and with `sync` makes it last: then all units below now.dispatched_offset are on disk, and
+  // `now` gets what else the index wants to be told at the next start.
+  virtual Status save(Progress& now, bool sync) = 0;
+  // Records in front of `log_begin` are gone.
+  virtual Status retain(int64_t log_begin);
+
+ protected:
+  virtual std::unique_ptr<ConsumeQueue> make(QueueTopic& topic, int32_t queue_id) = 0;
+  void hide(std::string_view topic);
+  void set_log_begin(int64_t begin) { log_begin_.store(begin, std::memory_order_release); }
+  int64_t log_begin() const { return log_begin_.load(std::memory_order_acquire); }
+
+ private:
+  using Topics = std::unordered_map<std::string_view, std::unique_ptr<QueueTopic>>;
+
+  std::atomic<int64_t> log_begin_{0};
+  mutable std::shared_mutex mutex_;
+  Topics topics_;  // guarded by mutex_; keys lie in the topics
+};
+
+}  // namespace merlin::store
