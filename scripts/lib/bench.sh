@@ -1,4 +1,5 @@
-# bench: the load tool against a broker that is started for it, or against two in turns.
+# bench: the load tool against a broker that is started for it, or against two in turns; restart and queues: what the
+# store costs as it grows.
 
 verb_bench() {
   local mode=single
@@ -7,10 +8,20 @@ verb_bench() {
       mode=compare
       shift
       ;;
+    restart | queues)
+      mode=$1
+      shift
+      ;;
   esac
   need_build
   step "build release"
   build_preset release merlin-bench merlin-broker
   step "bench"
+  case $mode in
+    restart | queues)
+      python3 -B scripts/lib/store_bench.py "$mode" "$@"
+      return
+      ;;
+  esac
   python3 -B scripts/lib/bench.py "$mode" "$@"
 }
