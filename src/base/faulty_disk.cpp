@@ -1,5 +1,6 @@
 #include "faulty_disk.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstdlib>
 #include <sys/mman.h>
@@ -113,12 +114,22 @@ const Page* Inode::disk_holds(int64_t page) const {
   return nullptr;
 }
 
-void Inode::crash_into(Inode& out, Random& random, const CrashOptions& options) const {
-  const bool size_survives = coin(random, options.page_survival);
+// One page after a power cut: `content` comes as the process saw it, `old` as the disk has it.
+static void choose_page(Page& content, const Page& old, bool torn_sectors, CrashChooser& choose) {
+  const int64_t unit = torn_sectors ? sector_bytes : page_bytes;
+  for (int64_t at = 0; at < page_bytes; at += unit) {
+    if (std::memcmp(content.data() + at, old.data() + at, static_cast<size_t>(unit)) == 0) continue;
+    if (!choose.survives()) std::memcpy(content.data() + at, old.data() + at, static_cast<size_t>(unit));
+  }
+}
+
+void Inode::crash_into(Inode& out, CrashChooser& choose, bool torn_sectors) const {
+  const bool size_survives = (size_ == durable_size_ && cut_at_ == INT64_MAX) || choose.survives();
   const int64_t size = size_survives ? size_ : durable_size_;
   std::set<int64_t> pages = pages_;
   for (const auto& [page, old] : old_) pages.insert(page);
   for (const auto& [page, old] : lost_) pages.insert(page);
+  Random unused(1);
   for (const int64_t page : pages) {
     Page content;
     std::memcpy(content.data(), data_ + page * page_bytes, page_bytes);
@@ -130,22 +141,31 @@ void Inode::crash_into(Inode& out, Random& random, const CrashOptions& options) 
         const int64_t from = std::max<int64_t>(cut_at_ - page * page_bytes, 0);
         std::memset(old.data() + from, 0, static_cast<size_t>(page_bytes - from));
       }
-      const bool all_old = cut_here && !size_survives;
-      if (options.torn_sectors && !all_old) {
-        for (int64_t at = 0; at < page_bytes; at += sector_bytes) {
-          if (!coin(random, options.page_survival)) std::memcpy(content.data() + at, old.data() + at, sector_bytes);
-        }
-      } else if (all_old || !coin(random, options.page_survival)) {
+      if (cut_here && !size_survives) {
         content = old;
+      } else if (page * page_bytes < size) {
+        choose_page(content, old, torn_sectors, choose);
       }
     }
     const int64_t end = std::min((page + 1) * page_bytes, size);
     if (end > page * page_bytes) {
-      out.write({content.data(), static_cast<size_t>(end - page * page_bytes)}, page * page_bytes, random);
+      out.write({content.data(), static_cast<size_t>(end - page * page_bytes)}, page * page_bytes, unused);
     }
   }
   out.truncate(size);
   out.sync();
+}
+
+uint64_t Inode::digest() const {
+  static constexpr uint64_t prime = 1099511628211U;
+  uint64_t hash = static_cast<uint64_t>(size_);
+  for (const int64_t page : pages_) {
+    const ByteView content(data_ + page * page_bytes, page_bytes);
+    if (std::all_of(content.begin(), content.end(), [](uint8_t byte) { return byte == 0; })) continue;
+    hash = (hash * prime) ^ static_cast<uint64_t>(page);
+    hash = (hash * prime) ^ std::hash<std::string_view>()(as_text(content));
+  }
+  return hash;
 }
 
 void Directory::change(DirectoryChange change) {

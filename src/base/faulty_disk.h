@@ -44,7 +44,8 @@ class Inode {
   // How many of the bytes fit when only `room_bytes` of new pages may be taken.
   size_t fitting(size_t bytes, int64_t offset, int64_t room_bytes) const;
   // Fills `out`, a fresh file, with what is on the disk after a power cut.
-  void crash_into(Inode& out, Random& random, const CrashOptions& options) const;
+  void crash_into(Inode& out, CrashChooser& choose, bool torn_sectors) const;
+  uint64_t digest() const;
 
   // The disk's space comes back when no name leads here and nobody has it open, though a power cut may bring it back.
   void link() { ++links_; }

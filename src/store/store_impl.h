@@ -31,7 +31,8 @@ struct MessageStore::Impl {
   void retain();
   Status recover(bool clean, Checkpoint& checkpoint);
   Status open_index(bool clean, const Checkpoint& checkpoint);
-  Result<ScanEnd> rebuild(const ScanStart& start);
+  Status distrust_queues(Checkpoint& checkpoint);
+  Result<ScanEnd> rebuild(const ScanStart& start, Checkpoint& checkpoint);
   // Whether the record that the unit names is that message of the queue; also when it is gone.
   bool fits(const ConsumeQueue& queue, int64_t queue_offset, const QueueUnit& unit) const;
 

@@ -127,8 +127,11 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
   const auto fit = [this](const ConsumeQueue& queue, int64_t at, const QueueUnit& unit) {
     return fits(queue, at, unit);
   };
+  if (loaded->any && !start.from_progress) {
+    if (Status s = distrust_queues(checkpoint); !s) return s;
+  }
   if (Status s = queues.start_from({start.offset, start.from_progress, clean, fit}); !s) return s;
-  const auto end = rebuild(start);
+  const auto end = rebuild(start, checkpoint);
   if (!end) return end.error();
   if (progress && start.from_progress && end->offset < progress->log_synced_offset) {
     log_error("store", "the log breaks off at {} ({}), but {} had been synced: messages are lost", end->offset,
@@ -154,9 +157,18 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
   return {};
 }
 
+// Before units are given up that a mark vouches for: the marks go, so that a crash in the midst of the work cannot
+// leave them standing for what is gone.
+Status MessageStore::Impl::distrust_queues(Checkpoint& checkpoint) {
+  if (Status s = write_abort(files, options.root_dir, path("abort")); !s) return s;
+  checkpoint.queue_timestamp_ms = 0;
+  if (Status s = write_checkpoint(files, path("checkpoint"), checkpoint); !s) return s;
+  return queues.distrust();
+}
+
 // Dispatches everything from `start` on; a queue that lacks units in front of it makes us start over from the
 // beginning.
-Result<ScanEnd> MessageStore::Impl::rebuild(const ScanStart& start) {
+Result<ScanEnd> MessageStore::Impl::rebuild(const ScanStart& start, Checkpoint& checkpoint) {
   bool hole = false;
   bool from_begin = start.offset == log.begin();
   const auto visit = [&](const message::RecordView& record) -> Status {
@@ -170,6 +182,7 @@ Result<ScanEnd> MessageStore::Impl::rebuild(const ScanStart& start) {
   auto end = scan_log(log.segments(), start.offset, crc, visit);
   if (end || !hole) return end;
   log_warn("store", "consume queues lack units in front of offset {}: all are built again", start.offset);
+  if (Status s = distrust_queues(checkpoint); !s) return s.error();
   if (Status s = queues.reset_all(); !s) return s.error();
   from_begin = true;
   return scan_log(log.segments(), log.begin(), crc, visit);

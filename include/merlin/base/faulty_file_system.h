@@ -51,6 +51,16 @@ struct CrashOptions {
   bool torn_sectors = true;
 };
 
+// Decides item by item what a power cut leaves: for those who go through all possibilities, or name one.
+class CrashChooser {
+ public:
+  virtual ~CrashChooser() = default;
+  // A page, a sector or a size that was not synced.
+  virtual bool survives() = 0;
+  // How many of one directory's changes, the oldest first: 0 .. changes.
+  virtual size_t kept_of(size_t changes) = 0;
+};
+
 class FaultyFileSystem final : public FileSystem {
  public:
   static constexpr int64_t quota_none = std::numeric_limits<int64_t>::max();
@@ -79,6 +89,9 @@ class FaultyFileSystem final : public FileSystem {
   // The disk after a power cut now. This one goes on as if nothing had happened; locks, faults and quota are not passed
   // on.
   std::unique_ptr<FaultyFileSystem> crash(uint64_t seed, CrashOptions options = {}) const;
+  std::unique_ptr<FaultyFileSystem> crash(CrashChooser& choose, bool torn_sectors, uint64_t seed) const;
+  // Of all names and contents, as a process sees them now: equal disks have equal digests.
+  uint64_t digest() const;
 
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
   Status rename(const std::string& from, const std::string& to) override;

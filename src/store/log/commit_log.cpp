@@ -173,8 +173,10 @@ void CommitLog::undo(std::span<AppendItem> items, size_t placed, const Error& er
 Status CommitLog::clean_tail() {
   const int64_t end = end_.load(std::memory_order_relaxed);
   current_ = segments_.find(end);
-  for (const auto& segment : segments_.covering(end, INT64_MAX)) {
-    if (Status s = segment->zero_from(std::max(end, segment->start())); !s) return s;
+  // The last first: a power cut may leave a segment short in the midst, and then those behind it must hold nothing.
+  const auto dirty = segments_.covering(end, INT64_MAX);
+  for (auto segment = dirty.rbegin(); segment != dirty.rend(); ++segment) {
+    if (Status s = (*segment)->zero_from(std::max(end, (*segment)->start())); !s) return s;
   }
   tail_dirty_ = false;
   return {};

@@ -1,6 +1,9 @@
 #include "store/log/segment_list.h"
 
+#include <algorithm>
+#include <array>
 #include <cassert>
+#include <span>
 
 #include "merlin/base/log.h"
 #include "store/file_names.h"
@@ -13,6 +16,17 @@ SegmentList::SegmentList(FileSystem& files, std::string dir, int64_t segment_siz
 static Error wrong_size(const std::string& path, int64_t size, int64_t expected) {
   return Error{Errc::corrupt, path + " has " + std::to_string(size) + " bytes; mappedFileSizeCommitLog is " +
                                   std::to_string(expected) + ". Check the setting, or the file, by hand"};
+}
+
+// Whether no record was ever written to these segments: each record and filler begins with its size.
+static bool hold_nothing(FileSystem& files, const std::string& dir, std::span<const int64_t> starts) {
+  return std::all_of(starts.begin(), starts.end(), [&](int64_t start) {
+    auto file = files.open(dir + "/" + offset_file_name(start), OpenMode::read_only);
+    if (!file) return false;
+    std::array<uint8_t, 8> first{};
+    const auto got = (*file)->pread(first, 0);
+    return got && std::all_of(first.begin(), first.end(), [](uint8_t byte) { return byte == 0; });
+  });
 }
 
 Status SegmentList::load() {
@@ -35,8 +49,9 @@ Status SegmentList::load() {
     if (!probe) return probe.error();
     const auto size = (*probe)->size();
     if (!size) return size.error();
-    // A crash may leave the newest file short: it was being made, or cut, at that moment.
-    if (*size > segment_size_ || (*size < segment_size_ && !last)) return wrong_size(path, *size, segment_size_);
+    // A crash may leave the newest file short: it was being made, or cut, at that moment. Those made ahead may follow.
+    const bool newest = last || *size >= segment_size_ || hold_nothing(files_, dir_, std::span(starts).subspan(i + 1));
+    if (*size > segment_size_ || (*size < segment_size_ && !newest)) return wrong_size(path, *size, segment_size_);
     if (*size == 0 && last) {
       log_warn("store", "{} is empty: removed", path);
       if (Status s = files_.remove(path); !s) return s;

@@ -65,8 +65,16 @@ Result<int64_t> FileIndex::loaded_max_physical() {
   return max_physical;
 }
 
+Status FileIndex::distrust() {
+  const std::string mark = root_dir_ + "/merlin.progress";
+  if (!files_.exists(mark)) return {};
+  if (Status s = files_.remove(mark); !s) return s;
+  return files_.sync_dir(root_dir_);
+}
+
 Status FileIndex::start_from(const Start& start) {
   for (ConsumeQueue* queue : all()) {
+    if (Status s = file_queue(queue).extend_cut_short(); !s) return s;
     if (Status s = file_queue(queue).cut(start.physical_limit, !start.clean || !start.trusted); !s) return s;
     if (start.trusted) continue;
     if (Status s = drop_unfit(file_queue(queue), start); !s) return s;

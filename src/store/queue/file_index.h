@@ -17,6 +17,7 @@ class FileIndex final : public QueueIndex {
 
   Result<Loaded> load() override;
   Result<int64_t> loaded_max_physical() override;
+  Status distrust() override;
   Status start_from(const Start& start) override;
   Status remove_topic(std::string_view topic) override;
   Status save(Progress& now, bool sync) override;

@@ -24,6 +24,11 @@ bool FileQueue::cut_short() const {
   return files_.cut_short();
 }
 
+Status FileQueue::extend_cut_short() {
+  const std::lock_guard lock(mutex_);
+  return files_.extend_cut_short();
+}
+
 bool FileQueue::has_files() const {
   const std::lock_guard lock(mutex_);
   return !files_.empty();

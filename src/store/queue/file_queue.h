@@ -34,6 +34,8 @@ class FileQueue final : public ConsumeQueue {
   // --- opening, in this order, before anything else
   Status load();
   bool cut_short() const;
+  // Before the files are read, when one was cut short.
+  Status extend_cut_short();
   // One past the last written unit's record, as the files say; -1 when there is none.
   Result<int64_t> loaded_max_physical();
   // Keeps the units whose records lie below `physical_limit`; with zero_rest the files are cleared behind them.

@@ -41,15 +41,14 @@ Status QueueFiles::load() {
       return Error{Errc::corrupt, full + " has " + std::to_string(*size) + " bytes; mappedFileSizeConsumeQueue is " +
                                       std::to_string(file_bytes_)};
     }
-    if (*size < file_bytes_) {
-      if (*size > 0) {
-        log_warn("store", "{} has {} bytes instead of {}: the queues are compared with the log", full, *size,
-                 file_bytes_);
-        cut_short_ = true;
-      }
+    const int64_t start = *bytes / queue_unit_bytes;
+    if (*size > 0 && *size < file_bytes_) {
+      log_warn("store", "{} has {} bytes instead of {}: the queues are compared with the log", full, *size,
+               file_bytes_);
+      cut_short_start_ = start;
+    } else if (*size == 0) {
       if (Status s = (*file)->truncate(file_bytes_); !s) return s;
     }
-    const int64_t start = *bytes / queue_unit_bytes;
     if (!starts_.empty() && starts_.back() + units_per_file_ != start) {
       log_error("store", "{}: the files before it are missing; the queue starts here", full);
       starts_.clear();
@@ -57,6 +56,13 @@ Status QueueFiles::load() {
     starts_.push_back(start);
   }
   return {};
+}
+
+Status QueueFiles::extend_cut_short() {
+  if (!cut_short()) return {};
+  auto file = files_.open(path(std::exchange(cut_short_start_, -1)), OpenMode::read_write);
+  if (!file) return file.error();
+  return (*file)->truncate(file_bytes_);
 }
 
 Status QueueFiles::open_for_write(int64_t start) {

@@ -23,7 +23,9 @@ class QueueFiles {
   Status load();
 
   // Whether load() found a file cut short, as no crash of ours leaves one: units that were on disk may be missing.
-  bool cut_short() const { return cut_short_; }
+  bool cut_short() const { return cut_short_start_ >= 0; }
+  // Gives that file its full size; before this nothing may be read from it.
+  Status extend_cut_short();
   int32_t units_per_file() const { return units_per_file_; }
   bool empty() const { return starts_.empty(); }
   // Queue offset of the first unit of the first file; 0 when empty.
@@ -77,7 +79,7 @@ class QueueFiles {
   bool open_used_ = false;
   bool open_unsynced_ = false;
   bool new_names_ = false;
-  bool cut_short_ = false;
+  int64_t cut_short_start_ = -1;
   std::vector<std::shared_ptr<File>> unsynced_;  // written, but no longer open_
   std::vector<Mapped> maps_;                     // at most maps_max
 };

@@ -139,6 +139,9 @@ class QueueIndex {
     // Whether the record that a unit names is that message of that queue. Asked when not trusted.
     std::function<bool(const ConsumeQueue&, int64_t queue_offset, const QueueUnit&)> fits;
   };
+  // Durably forgets what load() vouched for. Called before units in front of a mark are given up: a crash in the midst
+  // of that must not leave the mark standing.
+  virtual Status distrust() = 0;
   virtual Status start_from(const Start& start) = 0;
   virtual Status reset_all();
   // The log begins there from now on; what the lane gives next is known now.

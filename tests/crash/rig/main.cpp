@@ -1,0 +1,144 @@
+// The fault rig of the store. See docs/store.md, "How it is shown".
+//
+//   crash_rig [--states N] [--passes N] [--seed N] [--jobs N] [--workload NAME] [--out DIR]
+//   crash_rig --repeat FILE --workload NAME --seed N --at N --choices C [--recovery FILE --recovery-at N
+//   --recovery-choices C]
+//
+// Exit code 0: nothing wrong; 1: violations; 2: wrong use.
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <new>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "crash/rig/crash_states.h"
+#include "merlin/base/log.h"
+
+namespace merlin::rig {
+namespace {
+
+using Flags = std::map<std::string, std::string>;
+
+std::string flag(const Flags& flags, const std::string& name, const std::string& otherwise) {
+  const auto it = flags.find(name);
+  return it == flags.end() ? otherwise : it->second;
+}
+
+int64_t number(const Flags& flags, const std::string& name, int64_t otherwise) {
+  return std::stoll(flag(flags, name, std::to_string(otherwise)));
+}
+
+// What the worker processes share.
+struct Board {
+  CrashCount crash;
+  std::atomic<size_t> next_task{0};
+};
+
+struct Task {
+  const Workload* workload = nullptr;
+  uint64_t seed = 0;
+};
+
+void work(const std::vector<Task>& tasks, CrashRun run, Board& board) {
+  for (;;) {
+    const size_t i = board.next_task.fetch_add(1);
+    if (i >= tasks.size()) return;
+    run.seed = tasks[i].seed;
+    std::string title = "task " + tasks[i].workload->name + " seed " + std::to_string(run.seed) + "\n";
+    if (std::getenv("RIG_VERBOSE") != nullptr) std::fputs(title.c_str(), stderr);
+    explore(*tasks[i].workload, run, board.crash);
+  }
+}
+
+// Each worker is a process: a crash or a hang of the store ends one of them and is seen here.
+int run_workers(const std::vector<Task>& tasks, const CrashRun& run, int jobs, Board& board) {
+  std::fflush(stdout);
+  for (int i = 0; i < jobs; ++i) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+      work(tasks, run, board);
+      std::fflush(stdout);
+      _exit(0);
+    }
+  }
+  int died = 0;
+  int status = 0;
+  while (wait(&status) > 0) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
+    ++died;
+    std::printf(
+        "FAILED: a worker ended with signal %d, exit code %d (SIGALRM is a hang); RIG_VERBOSE=1 --jobs 1 tells where\n",
+        WIFSIGNALED(status) ? WTERMSIG(status) : 0, WIFEXITED(status) ? WEXITSTATUS(status) : 0);
+  }
+  return died;
+}
+
+int crash_states(const Flags& flags) {
+  CrashRun run;
+  run.states_per_call = number(flags, "--states", run.states_per_call);
+  run.nested_every = number(flags, "--nested", run.nested_every);
+  run.out_dir = flag(flags, "--out", "/tmp/crash_rig." + std::to_string(getpid()));
+  const auto seed = static_cast<uint64_t>(number(flags, "--seed", 1));
+  const std::string only = flag(flags, "--workload", "");
+  std::vector<Task> tasks;
+  for (int64_t pass = 0; pass < number(flags, "--passes", 1); ++pass) {
+    for (const Workload& workload : workloads()) {
+      if (only.empty() || workload.name == only) tasks.push_back({&workload, seed + static_cast<uint64_t>(pass)});
+    }
+  }
+  if (tasks.empty()) return 2;
+  void* memory = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return 2;
+  auto* board = new (memory) Board();
+  const auto begin = std::chrono::steady_clock::now();
+  const int died = run_workers(tasks, run, static_cast<int>(number(flags, "--jobs", 2)), *board);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const CrashCount& count = board->crash;
+  std::printf(
+      "crash states: %ld workloads, seed %lu, %ld cuts, %ld different states judged (%ld of them cut again in the "
+      "recovery), %ld repeats, %ld violations, %d crashes, %.1f s\n",
+      tasks.size(), seed, count.points.load(), count.states.load(), count.nested.load(), count.repeats.load(),
+      count.failures.load(), died, seconds);
+  return count.failures.load() == 0 && died == 0 ? 0 : 1;
+}
+
+Result<Trace> read_trace(const std::string& path) {
+  const auto bytes = posix_file_system().read_file(path);
+  if (!bytes) return bytes.error();
+  return decode_trace(*bytes);
+}
+
+int repeat(const Flags& flags) {
+  const Workload* workload = find_workload(flag(flags, "--workload", ""));
+  const auto trace = read_trace(flag(flags, "--repeat", ""));
+  const std::string recovery_path = flag(flags, "--recovery", "");
+  const auto recovery = recovery_path.empty() ? Result<Trace>(Trace()) : read_trace(recovery_path);
+  if (workload == nullptr || !trace || !recovery) return 2;
+  const std::string wrong =
+      repeat_state(*workload, *trace, static_cast<size_t>(number(flags, "--at", 0)), flag(flags, "--choices", "-"),
+                   static_cast<uint64_t>(number(flags, "--seed", 1)), recovery_path.empty() ? nullptr : &*recovery,
+                   static_cast<size_t>(number(flags, "--recovery-at", 0)), flag(flags, "--recovery-choices", "-"));
+  std::printf("%s\n", wrong.empty() ? "nothing wrong" : wrong.c_str());
+  return wrong.empty() ? 0 : 1;
+}
+
+int run(int argc, char** argv) {
+  Flags flags;
+  for (int i = 1; i + 1 < argc; i += 2) flags[argv[i]] = argv[i + 1];
+  if (argc % 2 == 0) {
+    std::fputs("crash_rig: each flag has a value\n", stderr);
+    return 2;
+  }
+  log_init(flag(flags, "--log", "/dev/null"), LogLevel::debug);
+  return flags.contains("--repeat") ? repeat(flags) : crash_states(flags);
+}
+
+}  // namespace
+}  // namespace merlin::rig
+
+int main(int argc, char** argv) {
+  return merlin::rig::run(argc, argv);
+}

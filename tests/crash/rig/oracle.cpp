@@ -1,0 +1,275 @@
+#include "crash/rig/oracle.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "merlin/message/properties.h"
+#include "meta/consumer_offsets.h"
+#include "meta/subscription_group.h"
+#include "meta/topic_config.h"
+#include "store/file_names.h"
+
+namespace merlin::rig {
+
+using store::ConsumeQueue;
+using store::GetResult;
+using store::QueueName;
+
+static std::string place(const QueueKey& queue, int64_t offset) {
+  return queue.first + "-" + std::to_string(queue.second) + " offset " + std::to_string(offset);
+}
+
+std::string body_of(int64_t id, size_t size) {
+  std::string body = "m" + std::to_string(id) + ".";
+  uint64_t noise = static_cast<uint64_t>(id) * 0x9E3779B97F4A7C15U + 1;
+  while (body.size() < size) {
+    noise ^= noise << 13;
+    noise ^= noise >> 7;
+    noise ^= noise << 17;
+    body.push_back(static_cast<char>('A' + noise % 26));
+  }
+  return body;
+}
+
+std::string key_of(int64_t id) {
+  return "k" + std::to_string(id);
+}
+
+std::string properties_of(int64_t id) {
+  std::string properties;
+  message::append_property(properties, message::property::unique_key, key_of(id));
+  message::append_property(properties, "filler", std::string(static_cast<size_t>(id % 7) * 20, 'p'));
+  return properties;
+}
+
+// ---------------------------------------------------------------- reading
+
+static std::string show_slice(ByteView slice, const QueueKey& queue, std::vector<Seen>& out, int64_t& next) {
+  while (!slice.empty()) {
+    const auto record = message::decode_record(slice, true);
+    if (!record) return "wrong bytes at " + place(queue, next) + ": " + record.error().message;
+    if (record->topic != queue.first || record->queue_id != queue.second || record->queue_offset < next) {
+      return place(queue, next) + " shows a record of " +
+             place({std::string(record->topic), record->queue_id}, record->queue_offset);
+    }
+    next = record->queue_offset + 1;
+    Seen seen{record->queue_offset, record->physical_offset, std::string(as_text(record->body))};
+    if (seen.body.starts_with("m")) {
+      int64_t id = -1;
+      std::from_chars(seen.body.data() + 1, seen.body.data() + seen.body.size(), id);
+      if (record->properties != properties_of(id)) return "wrong properties at " + place(queue, seen.queue_offset);
+    }
+    out.push_back(std::move(seen));
+    slice = slice.subspan(static_cast<size_t>(record->total_size));
+  }
+  return {};
+}
+
+static std::string show_queue(store::MessageStore& store, const QueueKey& key, std::vector<Seen>& out) {
+  const ConsumeQueue* queue = store.find_queue(key.first, key.second);
+  const int64_t max = store.max_offset(queue);
+  int64_t offset = store.min_offset(queue);
+  store::GetLimits limits;
+  limits.count_max = limits.count_in_memory_max = limits.count_on_disk_max = 64;
+  limits.bytes_in_memory_max = limits.bytes_on_disk_max = 1 << 20;
+  GetResult result;
+  while (offset < max) {
+    store.get(queue, offset, limits, nullptr, result);
+    int64_t next = offset;
+    for (const ByteView slice : result.bytes.slices) {
+      if (std::string wrong = show_slice(slice, key, out, next); !wrong.empty()) return wrong;
+    }
+    if (result.next_begin_offset <= offset) {
+      return "stuck at " + place(key, offset) + " with " + std::string(store::text(result.status));
+    }
+    offset = result.next_begin_offset;
+  }
+  return {};
+}
+
+std::string show_all(store::MessageStore& store, Shown& out) {
+  for (const QueueName& name : store.queues()) {
+    const QueueKey key{name.topic, name.queue_id};
+    if (std::string wrong = show_queue(store, key, out[key]); !wrong.empty()) return wrong;
+  }
+  return {};
+}
+
+// ---------------------------------------------------------------- following
+
+void Oracle::follow(const Entry& e, int64_t segment_bytes) {
+  switch (e.kind) {
+    case Kind::intend: {
+      Message& m = messages_[e.a];
+      m.topic = e.path;
+      m.queue_id = static_cast<int32_t>(e.b);
+      m.body = e.bytes;
+      by_body_[e.bytes] = e.a;
+      break;
+    }
+    case Kind::placed: {
+      Message& m = messages_.at(e.a);
+      m.placed = true;
+      m.queue_offset = e.b;
+      m.physical_offset = e.c;
+      m.end = e.c + e.d;
+      by_place_[e.c] = e.a;
+      break;
+    }
+    case Kind::durable:
+      durable_ = std::max(durable_, e.b);
+      break;
+    case Kind::deleting:
+      for (auto& [id, m] : messages_) m.gone = m.gone || m.topic == e.path;
+      break;
+    case Kind::commit:
+      offsets_[{e.path, {e.bytes, static_cast<int32_t>(e.a)}}].values.push_back(e.b);
+      break;
+    case Kind::commits_saved:
+      for (auto& [name, committed] : offsets_) committed.saved = committed.values.back();
+      break;
+    case Kind::topic_wanted:
+      topics_[e.path].possible.insert(e.a);
+      if (topics_[e.path].possible.size() == 1) topics_[e.path].possible.insert(0);
+      break;
+    case Kind::topic_saved:
+      topics_[e.path].possible = {e.a};
+      break;
+    case Kind::group_wanted:
+      groups_[e.path].possible.insert(e.a);
+      if (groups_[e.path].possible.size() == 1) groups_[e.path].possible.insert(0);
+      break;
+    case Kind::group_saved:
+      groups_[e.path].possible = {e.a};
+      break;
+    case Kind::remove:
+      // Only retention removes segments while a store runs; what recovery cuts is never in front of the durable end.
+      if (const size_t at = e.path.find("/commitlog/"); at != std::string::npos) {
+        const auto start = store::parse_offset_file_name(e.path.substr(at + 11));
+        if (start && *start + segment_bytes <= durable_)
+          log_begin_max_ = std::max(log_begin_max_, *start + segment_bytes);
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+// ---------------------------------------------------------------- judging
+
+bool Oracle::is_shown(const Shown& shown, const Message& m) const {
+  const auto queue = shown.find({m.topic, m.queue_id});
+  if (queue == shown.end()) return false;
+  for (const Seen& seen : queue->second) {
+    if (seen.queue_offset == m.queue_offset && seen.body == m.body) return true;
+  }
+  return false;
+}
+
+std::string Oracle::check_bytes(const Shown& shown) const {
+  for (const auto& [queue, all] : shown) {
+    for (const Seen& seen : all) {
+      const auto known = by_body_.find(seen.body);
+      if (known == by_body_.end())
+        return "never sent: " + place(queue, seen.queue_offset) + " " + seen.body.substr(0, 40);
+      const Message& m = messages_.at(known->second);
+      if (m.topic != queue.first || m.queue_id != queue.second)
+        return place(queue, seen.queue_offset) + " was sent elsewhere";
+      if (m.placed && (m.queue_offset != seen.queue_offset || m.physical_offset != seen.physical_offset)) {
+        return place(queue, seen.queue_offset) + " had been given to another: this one is " +
+               place(queue, m.queue_offset) + " at " + std::to_string(m.physical_offset);
+      }
+    }
+  }
+  return {};
+}
+
+std::string Oracle::check(const Shown& shown) const {
+  if (std::string wrong = check_bytes(shown); !wrong.empty()) return wrong;
+  for (const auto& [queue, all] : shown) {
+    for (size_t i = 1; i < all.size(); ++i) {
+      if (all[i].queue_offset != all[i - 1].queue_offset + 1)
+        return "a hole in front of " + place(queue, all[i].queue_offset);
+    }
+  }
+  const Message* lost = nullptr;
+  for (const auto& [physical, id] : by_place_) {
+    const Message& m = messages_.at(id);
+    if (m.gone || m.physical_offset < log_begin_max_) continue;
+    const bool there = is_shown(shown, m);
+    const std::string name = place({m.topic, m.queue_id}, m.queue_offset) + " (" + m.body.substr(0, m.body.find('.')) +
+                             " at " + std::to_string(physical) + ")";
+    if (!there && m.end <= durable_) return "durable and gone: " + name;
+    if (there && lost != nullptr)
+      return "a hole in the log: " + lost->body.substr(0, lost->body.find('.')) + " is gone, " + name + " is there";
+    if (!there && lost == nullptr) lost = &m;
+  }
+  return {};
+}
+
+int64_t Oracle::durable_missing(const Shown& shown) const {
+  int64_t count = 0;
+  for (const auto& [physical, id] : by_place_) {
+    const Message& m = messages_.at(id);
+    if (!m.gone && m.physical_offset >= log_begin_max_ && m.end <= durable_ && !is_shown(shown, m)) ++count;
+  }
+  return count;
+}
+
+std::string Oracle::check_keys(store::MessageStore& store, const Shown& shown) const {
+  for (const auto& [queue, all] : shown) {
+    for (const Seen& seen : all) {
+      const auto known = by_body_.find(seen.body);
+      if (known == by_body_.end()) continue;
+      store::LogBytes found;
+      int64_t timestamp = 0;
+      int64_t offset = 0;
+      const std::string key = key_of(known->second);
+      if (!store.query(queue.first, key, 64, 0, INT64_MAX, found, timestamp, offset).ok())
+        return "query failed: " + key;
+      int hits = 0;
+      for (ByteView slice : found.slices) {
+        while (!slice.empty()) {
+          const auto record = message::decode_record(slice, true);
+          if (!record) return "wrong bytes by key " + key;
+          hits += as_text(record->body) == seen.body ? 1 : 0;
+          slice = slice.subspan(static_cast<size_t>(record->total_size));
+        }
+      }
+      if (hits != 1) return "the key index finds " + key + " " + std::to_string(hits) + " times";
+    }
+  }
+  return {};
+}
+
+std::string Oracle::check_meta(FileSystem& files, const std::string& root) const {
+  const ManualClock clock(1'700'000'000'000);
+  meta::ConsumerOffsets offsets(files, clock, root);
+  if (Status s = offsets.open(); !s) return "consumer offsets do not open: " + s.error().message;
+  for (const auto& [name, committed] : offsets_) {
+    const int64_t now = offsets.query(name.first, name.second.first, name.second.second);
+    const std::string what = name.first + " of " + name.second.first + "-" + std::to_string(name.second.second) +
+                             " is at " + std::to_string(now);
+    if (now < committed.saved)
+      return "a committed offset went back: " + what + ", saved " + std::to_string(committed.saved);
+    if (now >= 0 && std::find(committed.values.begin(), committed.values.end(), now) == committed.values.end())
+      return "an offset that nobody committed: " + what;
+  }
+  meta::TopicTable topics(files, clock, root);
+  if (Status s = topics.open({}); !s) return "topics do not open: " + s.error().message;
+  for (const auto& [name, wanted] : topics_) {
+    const auto topic = topics.find(name);
+    if (!wanted.possible.contains(topic ? topic->write_queue_nums : 0))
+      return "topic " + name + " is not as it was saved";
+  }
+  meta::SubscriptionGroups groups(files, clock, root);
+  if (Status s = groups.open(); !s) return "groups do not open: " + s.error().message;
+  for (const auto& [name, wanted] : groups_) {
+    const auto group = groups.find(name);
+    if (!wanted.possible.contains(group ? group->retry_max_times : 0))
+      return "group " + name + " is not as it was saved";
+  }
+  return {};
+}
+
+}  // namespace merlin::rig
