@@ -89,9 +89,13 @@ Result<ConsumeQueue::Put> FileQueue::put(int64_t queue_offset, const QueueUnit& 
     max_.store(queue_offset, std::memory_order_release);
   }
   const bool first = tail_.empty() && files_.empty();
-  if (Status s = append_unit(unit); !s) return s.error();
+  // In this order: a reader that sees the unit knows its record to be there.
+  const int64_t before = max_physical_.exchange(unit.physical_offset + unit.size, std::memory_order_acq_rel);
+  if (Status s = append_unit(unit); !s) {
+    max_physical_.store(before, std::memory_order_release);
+    return s.error();
+  }
   if (first) set_min(queue_offset, unit.physical_offset);
-  max_physical_.store(unit.physical_offset + unit.size, std::memory_order_release);
   return Put::stored;
 }
 

@@ -25,9 +25,12 @@ int64_t ConsumeQueue::find_min() const {
   const int64_t max = max_offset();
   if (max_physical() <= begin) return max;  // every record is gone
   int64_t min_physical = -1;
+  // A unit that cannot be read now is not gone: whoever asks for it shall hear of the trouble.
   const auto gone = [&](int64_t offset) {
     QueueUnit unit;
-    if (read(offset, {&unit, 1}) == 0 || unit.blank() || unit.physical_offset < begin) return true;
+    min_physical = -1;
+    if (read(offset, {&unit, 1}) == 0) return false;
+    if (unit.blank() || unit.physical_offset < begin) return true;
     min_physical = unit.physical_offset;
     return false;
   };
@@ -41,7 +44,7 @@ int64_t ConsumeQueue::find_min() const {
       high = mid;
     }
   }
-  if (low < max) {
+  if (low < max && !gone(low) && min_physical >= 0) {
     const std::lock_guard lock(min_mutex);
     // Readers look at min_physical_ first: together with a min_ that is newer it only makes them look again.
     if (changes == min_changes_ && min_physical > min_physical_.load(std::memory_order_relaxed)) {
