@@ -145,6 +145,7 @@ Status FileQueue::fill_hole(int64_t queue_offset) {
 
 Status FileQueue::reset() {
   const std::lock_guard lock(mutex_);
+  ++life_;
   Status status = files_.remove_all();
   dirty_.store(false, std::memory_order_release);
   settle(0);
@@ -197,8 +198,10 @@ Status FileQueue::write_back() {
 Status FileQueue::sync_files() {
   std::vector<std::shared_ptr<File>> unsynced;
   bool new_names = false;
+  int64_t life = 0;
   {
     const std::lock_guard lock(mutex_);
+    life = life_;
     unsynced = files_.take_unsynced();
     new_names = files_.take_new_names();
     // Set again by the next put(); a unit that came since the write-back keeps it.
@@ -210,7 +213,11 @@ Status FileQueue::sync_files() {
   if (new_names) {
     std::string dir = files_.dir();
     for (int level = 0; level < 3; ++level) {  // <id>, <topic>, consumequeue
-      if (Status s = fs_.sync_dir(dir); !s) return s;
+      if (Status s = fs_.sync_dir(dir); !s) {
+        // The topic may have been deleted under our hands: then its folder owes nobody anything.
+        const std::lock_guard lock(mutex_);
+        return life_ == life ? s : Status();
+      }
       dir.resize(dir.rfind('/'));
     }
   }

@@ -67,6 +67,7 @@ class FileQueue final : public ConsumeQueue {
   std::vector<uint8_t> tail_;  // guarded by mutex_; encoded units from tail_begin_ on, never past the end of their file
   int64_t tail_begin_ = 0;     // guarded by mutex_; units in front of it are in files
   int64_t tail_written_ = 0;   // guarded by mutex_; units in front of it are in files, too
+  int64_t life_ = 0;           // guarded by mutex_; counts resets
 };
 
 }  // namespace merlin::store

@@ -1,7 +1,11 @@
 #include "store/message_store.h"
 
+#include <atomic>
+#include <future>
 #include <numeric>
+#include <thread>
 
+#include "merlin/base/faulty_file_system.h"
 #include "unit/store/store_fixture.h"
 
 namespace merlin::store {
@@ -295,6 +299,35 @@ TEST(StoreTopicTest, DeletedTopicsStartOverAndDoNotComeBack) {
   EXPECT_EQ(f.bodies("Stays", 0).size(), 100u);
   EXPECT_EQ(f.send("Gone", 0, "anew").queue_offset, 0);
   EXPECT_EQ(f.bodies("Gone", 0), std::vector<std::string>{"anew"});
+  f.close();
+}
+
+// The keeper is about to sync the queue's folder when the topic goes. That is no failed sync: the next mark is written,
+// and the topic does not come back.
+TEST(StoreTopicTest, ATopicMayBeDeletedWhileItsFolderIsSynced) {
+  FaultyFileSystem disk;
+  StoreFixture f(small_options("/store"), disk);
+  std::promise<void> arrived;
+  std::promise<void> deleted;
+  std::atomic<bool> caught{false};
+  disk.set_hook([&](FileOp op, const std::string& path) {
+    if (op != FileOp::sync_dir || path.find("/Gone/") == std::string::npos || caught.exchange(true)) return;
+    arrived.set_value();
+    deleted.get_future().wait();
+  });
+  ASSERT_TRUE(f.open().ok());
+  for (int i = 0; i < 100; ++i) f.send("Gone", 0, std::to_string(i));
+  arrived.get_future().wait();
+  std::thread releases([&] {
+    // delete_topic() waits for the keeper in the end; the folder goes before that.
+    while (disk.exists("/store/consumequeue/Gone/0")) std::this_thread::yield();
+    deleted.set_value();
+  });
+  ASSERT_TRUE(f.store->delete_topic("Gone").ok());
+  releases.join();
+  ASSERT_TRUE(f.open().ok()) << "dropped without close";
+  EXPECT_EQ(f.store->find_queue("Gone", 0), nullptr);
+  EXPECT_EQ(f.send("Gone", 0, "anew").queue_offset, 0);
   f.close();
 }
 
