@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import resource
+import statistics
 import struct
 import threading
 import time
@@ -51,6 +53,31 @@ def thousands_of_half_frames(context):
             c.send(slow[-1:])
             assert c.read().code == 0, "a frame that came byte by byte was not answered"
         context.check(broker, 600)
+    context.check(broker, 600)
+
+
+@alone
+def ten_thousand_idle_connections(context):
+    """10 000 connections that were used once and then say nothing: others keep their latency, memory is bounded."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    broker = context.broker()
+    request = frame(30, WITNESS)
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(10_000 if hard >= 10_500 else hard - 500):
+            clients.append(stack.enter_context(broker.client()))
+            clients[-1].send(request)
+        for c in clients:
+            assert c.read().code == 0
+        times = []
+        for _ in range(200):
+            begin = time.monotonic()
+            context.check(broker, 600)
+            times.append(time.monotonic() - begin)
+        # A fresh connection with one request each: a scan over ten thousand others would show.
+        assert statistics.median(times) < 0.02 * context.patience, f"median {statistics.median(times) * 1000:.1f} ms"
+        print(f"     {len(clients)} connections, another's request: median {statistics.median(times) * 1e6:.0f} us", flush=True)
     context.check(broker, 600)
 
 
