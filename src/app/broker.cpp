@@ -330,8 +330,7 @@ void Broker::stop() {
   }
   // After a start that failed at a damaged file the tables hold defaults, which must not be written over that file.
   if (p.tables_open) {
-    for (const Status& s : {p.offsets.persist_if_dirty(), p.topics.persist_if_dirty(), p.mappings.persist_if_dirty(),
-                            p.groups.persist_if_dirty()}) {
+    for (const Status& s : {p.offsets.close(), p.topics.close(), p.mappings.close(), p.groups.close()}) {
       if (!s) log_error("meta", "{}", s.error().message);
     }
     p.tables_open = false;

@@ -6,6 +6,7 @@
 
 #include "merlin/base/log.h"
 #include "meta/data_version_json.h"
+#include "meta/json_cursor.h"
 
 namespace merlin::meta {
 
@@ -31,56 +32,40 @@ bool split_key(std::string_view key, std::string_view& topic, std::string_view& 
   return group.find(separator) == std::string_view::npos;
 }
 
-std::optional<int64_t> lookup(const TextMap<QueueOffsets>& table, std::string_view key, int32_t queue_id) {
-  const auto queues = table.find(key);
-  if (queues == table.end()) return std::nullopt;
-  const auto offset = queues->second.find(queue_id);
-  return offset == queues->second.end() ? std::nullopt : std::optional(offset->second);
-}
-
-QueueOffsets& queues_of(TextMap<QueueOffsets>& table, std::string_view key) {
-  const auto it = table.find(key);
-  return it != table.end() ? it->second : table.emplace(std::string(key), QueueOffsets()).first->second;
-}
-
-// Stores the offset and gives back the old one; false when the queue would be one too many.
-bool put(TextMap<QueueOffsets>& table, std::string_view key, int32_t queue_id, int64_t offset, bool has_room,
-         std::optional<int64_t>& old) {
-  const auto known = table.find(key);
-  if (known != table.end()) {
-    const auto it = known->second.find(queue_id);
-    if (it != known->second.end()) {
-      old = it->second;
-      it->second = offset;
-      return true;
-    }
-    if (known->second.size() >= ConsumerOffsets::queues_per_group_max) return false;
+void append_queues_json(std::string& out, std::span<const QueueOffset> queues) {
+  out.push_back('{');
+  bool is_first = true;
+  for (const QueueOffset& one : queues) {
+    // Apache writes integer keys without quotes.
+    fmt::format_to(std::back_inserter(out), "{}{}:{}", is_first ? "" : ",", one.queue_id, one.offset);
+    is_first = false;
   }
-  if (!has_room) return false;
-  queues_of(table, key).emplace(queue_id, offset);
-  return true;
+  out.push_back('}');
 }
 
-void append_table_json(std::string& out, const std::map<std::string, QueueOffsets>& table) {
+using SortedRows = std::map<std::string, std::vector<QueueOffset>>;
+
+void append_table_json(std::string& out, const SortedRows& table) {
   out.push_back('{');
   bool is_first = true;
   for (const auto& [key, queues] : table) {
     if (!is_first) out.push_back(',');
     is_first = false;
     append_json_string(out, key);
-    out += ":{";
-    bool is_first_queue = true;
-    for (const auto& [queue_id, offset] : queues) {
-      // Apache writes integer keys without quotes.
-      fmt::format_to(std::back_inserter(out), "{}{}:{}", is_first_queue ? "" : ",", queue_id, offset);
-      is_first_queue = false;
-    }
-    out.push_back('}');
+    out.push_back(':');
+    append_queues_json(out, queues);
   }
   out.push_back('}');
 }
 
-std::string group_topics_json(const std::map<std::string, QueueOffsets>& committed) {
+std::optional<QueueOffsets> offsets_of(const OffsetRows& rows, std::string_view key) {
+  if (!rows.contains(key)) return std::nullopt;
+  QueueOffsets out;
+  for (const QueueOffset& one : rows.find(key)) out.emplace_hint(out.end(), one.queue_id, one.offset);
+  return out;
+}
+
+std::string group_topics_json(const SortedRows& committed) {
   std::map<std::string_view, std::set<std::string_view>> topics_by_group;
   for (const auto& [key, queues] : committed) {
     std::string_view topic;
@@ -104,29 +89,24 @@ std::string group_topics_json(const std::map<std::string, QueueOffsets>& committ
   return out;
 }
 
-Status read_table(const nlohmann::json& object, const char* name, std::map<std::string, QueueOffsets>& out) {
-  const nlohmann::json* table = FieldReader(object).find(name);
-  if (table == nullptr) return {};
-  if (!table->is_object()) return Error{Errc::corrupt, fmt::format("{} is not an object", name)};
-  for (const auto& [key, queues] : table->items()) {
-    if (!queues.is_object()) return Error{Errc::corrupt, fmt::format("{} of {} is not an object", name, key)};
-    QueueOffsets& offsets = out[key];
-    for (const auto& [queue, offset] : queues.items()) {
-      int64_t id = 0;
-      int64_t value = 0;
-      const bool is_sane = FieldReader::parse_integer(queue, id) && FieldReader::to_integer(offset, value) &&
-                           id >= INT32_MIN && id <= INT32_MAX;
-      if (!is_sane) return Error{Errc::corrupt, fmt::format("{} of {} holds {}:{}", name, key, queue, offset.dump())};
-      offsets[static_cast<int32_t>(id)] = value;
-    }
-  }
-  return {};
+// {0:5,12:55}: calls put(queue, offset).
+template <class Put>
+bool read_queues(JsonCursor& cursor, Put&& put) {
+  return cursor.object([&](std::string_view queue) {
+    int64_t id = 0;
+    int64_t offset = 0;
+    const bool is_sane = FieldReader::parse_integer(queue, id) && id >= INT32_MIN && id <= INT32_MAX;
+    if (!is_sane) return cursor.fail("a queue's number in front of an offset");
+    if (!cursor.integer(offset)) return false;
+    put(static_cast<int32_t>(id), offset);
+    return true;
+  });
 }
 
 }  // namespace
 
 ConsumerOffsets::ConsumerOffsets(FileSystem& files, const Clock& clock, const std::string& store_root)
-    : clock_(clock), file_(files, store_root + "/config/consumerOffset.json") {
+    : clock_(clock), file_(files, clock, store_root, "consumerOffset", *this) {
   version_.timestamp_ms = clock.wall_ms();
 }
 
@@ -138,40 +118,86 @@ const ConsumerOffsets::Shard& ConsumerOffsets::shard(std::string_view key) const
   return shards_[TextHash()(key) % shard_count];
 }
 
+// A file that breaks off leaves the table empty, as it was.
 Status ConsumerOffsets::decode(std::string_view text) {
-  nlohmann::json object;
-  if (Status parsed = parse_json(text, object); !parsed) return parsed;
-  if (!object.is_object()) return Error{Errc::corrupt, "not an object"};
-  std::map<std::string, QueueOffsets> committed;
-  std::map<std::string, QueueOffsets> pulled;
-  if (Status read = read_table(object, "offsetTable", committed); !read) return read;
-  if (Status read = read_table(object, "pullOffsetTable", pulled); !read) return read;
-  if (const nlohmann::json* field = FieldReader(object).find("dataVersion")) {
-    Result<DataVersion> version = data_version_of(*field);
-    if (!version) return version.error();
-    const std::lock_guard lock(version_mutex_);
-    version_ = *version;
+  DataVersion version = this->version();
+  Status status;
+  std::string row_key;
+  JsonCursor cursor(text);
+  const auto table = [&](OffsetRows Shard::* rows) {
+    return cursor.object([&](std::string_view key) {
+      row_key = key;
+      OffsetRows& home = shard(row_key).*rows;
+      std::optional<int64_t> old;
+      return read_queues(
+          cursor, [&](int32_t queue_id, int64_t offset) { (void)home.put(row_key, queue_id, offset, true, old); });
+    });
+  };
+  const bool is_sound = cursor.object([&](std::string_view key) {
+    std::string_view other;
+    if (cursor.null()) return true;
+    if (key == "offsetTable") return table(&Shard::committed);
+    if (key == "pullOffsetTable") return table(&Shard::pulled);
+    if (!cursor.skip_value(other)) return false;
+    if (key == "dataVersion") status = read_version(other, version);
+    return status.ok();
+  });
+  if (status && (!is_sound || !cursor.at_end())) status = cursor.error();
+  for (Shard& home : shards_) {
+    for (OffsetRows* rows : {&home.committed, &home.pulled}) {
+      if (status) {
+        rows->forget_changes();
+      } else {
+        rows->clear();
+      }
+    }
   }
-  for (auto& [key, queues] : committed) {
-    Shard& home = shard(key);
-    const std::unique_lock lock(home.mutex);
-    home.committed.insert_or_assign(key, std::move(queues));
-  }
-  for (auto& [key, queues] : pulled) {
-    Shard& home = shard(key);
-    const std::unique_lock lock(home.mutex);
-    home.pulled.insert_or_assign(key, std::move(queues));
-  }
-  recount();
+  if (!status) return status;
+  const std::lock_guard lock(version_mutex_);
+  version_ = version;
   return {};
 }
 
+Status ConsumerOffsets::apply(const JournalLine& line) {
+  if (line.kind == "version") {
+    const std::lock_guard lock(version_mutex_);
+    return read_version(line.value, version_);
+  }
+  if (line.kind != "offset" && line.kind != "pull") return unknown_line(line);
+  OffsetRows& rows = line.kind == "offset" ? shard(line.key).committed : shard(line.key).pulled;
+  if (line.value.empty()) {
+    rows.erase(line.key);
+    return {};
+  }
+  JsonCursor cursor(line.value);
+  std::optional<int64_t> old;
+  const bool is_sound =
+      read_queues(cursor, [&](int32_t queue_id, int64_t offset) { rows.put(line.key, queue_id, offset, true, old); });
+  return is_sound ? Status() : Status(cursor.error());
+}
+
+// Nobody else has the table yet: no shard is locked.
 Status ConsumerOffsets::open() {
-  const Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); });
+  const Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); },
+                                               [this](const JournalLine& line) { return apply(line); });
   if (!loaded) return loaded.error().with("consumer offsets");
+  for (Shard& home : shards_) {
+    home.committed.forget_changes();
+    home.pulled.forget_changes();
+  }
+  recount();
   if (*loaded != LoadedFrom::backup) file_.mark_written(changes_.load(std::memory_order_acquire));
-  log_info("meta", "consumer offsets of {} topics and groups", topic_groups().size());
+  log_info("meta", "consumer offsets of {} topics and groups", row_counts(&Shard::committed));
   return {};
+}
+
+size_t ConsumerOffsets::row_counts(OffsetRows Shard::* table) const {
+  size_t count = 0;
+  for (const Shard& home : shards_) {
+    const std::shared_lock lock(home.mutex);
+    count += (home.*table).size();
+  }
+  return count;
 }
 
 void ConsumerOffsets::count_commit() {
@@ -188,14 +214,22 @@ bool ConsumerOffsets::may_warn() {
   return now_s != last_s && warned_s_.compare_exchange_strong(last_s, now_s, std::memory_order_relaxed);
 }
 
+// REQUIRES: the shard's lock.
+bool ConsumerOffsets::put_offset(OffsetRows Shard::* table, std::string_view key, int32_t queue_id, int64_t offset,
+                                 std::optional<int64_t>& old) {
+  OffsetRows& rows = shard(key).*table;
+  const bool may_add = has_room() && rows.find(key).size() < queues_per_group_max;
+  const OffsetRows::Put put = rows.put(key, queue_id, offset, may_add, old);
+  if (put == OffsetRows::Put::added) entries_.fetch_add(1, std::memory_order_relaxed);
+  return put != OffsetRows::Put::refused;
+}
+
 bool ConsumerOffsets::commit(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset) {
   const std::string_view key = key_of(group, topic);
-  Shard& home = shard(key);
   std::optional<int64_t> old;
   {
-    const std::unique_lock lock(home.mutex);
-    if (!put(home.committed, key, queue_id, offset, has_room(), old)) return false;
-    if (!old) entries_.fetch_add(1, std::memory_order_relaxed);
+    const std::unique_lock lock(shard(key).mutex);
+    if (!put_offset(&Shard::committed, key, queue_id, offset, old)) return false;
   }
   if (old && offset < *old && may_warn()) {
     log_warn("offsets", "{} queue {} goes back from {} to {} by request", key, queue_id, *old, offset);
@@ -206,12 +240,10 @@ bool ConsumerOffsets::commit(std::string_view group, std::string_view topic, int
 
 bool ConsumerOffsets::commit_pull(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset) {
   const std::string_view key = key_of(group, topic);
-  Shard& home = shard(key);
   std::optional<int64_t> old;
   {
-    const std::unique_lock lock(home.mutex);
-    if (!put(home.pulled, key, queue_id, offset, has_room(), old)) return false;
-    if (!old) entries_.fetch_add(1, std::memory_order_relaxed);
+    const std::unique_lock lock(shard(key).mutex);
+    if (!put_offset(&Shard::pulled, key, queue_id, offset, old)) return false;
   }
   if (old != offset) mark_changed();
   return true;
@@ -222,9 +254,9 @@ int64_t ConsumerOffsets::query(std::string_view group, std::string_view topic, i
   const Shard& home = shard(key);
   const std::shared_lock lock(home.mutex);
   if (resets_pending_.load(std::memory_order_acquire) > 0) {
-    if (const auto reset = lookup(home.resets, key, queue_id)) return *reset;
+    if (const auto reset = home.resets.get(key, queue_id)) return *reset;
   }
-  return lookup(home.committed, key, queue_id).value_or(-1);
+  return home.committed.get(key, queue_id).value_or(-1);
 }
 
 int64_t ConsumerOffsets::query_pull(std::string_view group, std::string_view topic, int32_t queue_id) const {
@@ -232,7 +264,7 @@ int64_t ConsumerOffsets::query_pull(std::string_view group, std::string_view top
     const std::string_view key = key_of(group, topic);
     const Shard& home = shard(key);
     const std::shared_lock lock(home.mutex);
-    if (const auto offset = lookup(home.pulled, key, queue_id)) return *offset;
+    if (const auto offset = home.pulled.get(key, queue_id)) return *offset;
   }
   return query(group, topic, queue_id);
 }
@@ -241,8 +273,7 @@ std::optional<QueueOffsets> ConsumerOffsets::query_all(std::string_view group, s
   const std::string_view key = key_of(group, topic);
   const Shard& home = shard(key);
   const std::shared_lock lock(home.mutex);
-  const auto it = home.committed.find(key);
-  return it == home.committed.end() ? std::nullopt : std::optional(it->second);
+  return offsets_of(home.committed, key);
 }
 
 void ConsumerOffsets::clear_pull(std::string_view group, std::string_view topic) {
@@ -250,32 +281,31 @@ void ConsumerOffsets::clear_pull(std::string_view group, std::string_view topic)
   Shard& home = shard(key);
   {
     const std::unique_lock lock(home.mutex);
-    const auto it = home.pulled.find(key);
-    if (it == home.pulled.end()) return;
-    entries_.fetch_sub(static_cast<int64_t>(it->second.size()), std::memory_order_relaxed);
-    home.pulled.erase(it);
+    const size_t erased = home.pulled.erase(key);
+    if (erased == 0) return;
+    entries_.fetch_sub(static_cast<int64_t>(erased), std::memory_order_relaxed);
   }
   mark_changed();
 }
 
 void ConsumerOffsets::remove_where(const std::function<bool(std::string_view, std::string_view)>& match) {
-  const auto matches = [&match](const auto& entry) {
-    std::string_view topic;
-    std::string_view group;
-    return split_key(entry.first, topic, group) && match(topic, group);
+  const auto erase_matching = [&match](OffsetRows& rows) {
+    std::vector<std::string> keys;
+    rows.for_each([&](std::string_view key, std::span<const QueueOffset>) {
+      std::string_view topic;
+      std::string_view group;
+      if (split_key(key, topic, group) && match(topic, group)) keys.emplace_back(key);
+    });
+    size_t erased = 0;
+    for (const std::string& key : keys) erased += rows.erase(key);
+    return erased;
   };
   size_t removed = 0;
   for (Shard& home : shards_) {
     const std::unique_lock lock(home.mutex);
-    removed += std::erase_if(home.committed, matches) + std::erase_if(home.pulled, matches);
-    for (auto it = home.resets.begin(); it != home.resets.end();) {
-      if (!matches(*it)) {
-        ++it;
-        continue;
-      }
-      resets_pending_.fetch_sub(static_cast<int64_t>(it->second.size()), std::memory_order_acq_rel);
-      it = home.resets.erase(it);
-    }
+    removed += erase_matching(home.committed) + erase_matching(home.pulled);
+    resets_pending_.fetch_sub(static_cast<int64_t>(erase_matching(home.resets)), std::memory_order_acq_rel);
+    home.resets.forget_changes();
   }
   if (removed == 0) return;
   recount();
@@ -286,10 +316,11 @@ void ConsumerOffsets::remove_where(const std::function<bool(std::string_view, st
 // limit is no exact one.
 void ConsumerOffsets::recount() {
   size_t count = 0;
+  const auto add = [&count](std::string_view, std::span<const QueueOffset> queues) { count += queues.size(); };
   for (const Shard& home : shards_) {
     const std::shared_lock lock(home.mutex);
-    for (const auto& [key, queues] : home.committed) count += queues.size();
-    for (const auto& [key, queues] : home.pulled) count += queues.size();
+    home.committed.for_each(add);
+    home.pulled.for_each(add);
   }
   entries_.store(static_cast<int64_t>(count), std::memory_order_relaxed);
 }
@@ -316,39 +347,45 @@ void ConsumerOffsets::clone(std::string_view source, std::string_view target, st
   Shard& home = shard(key);
   {
     const std::unique_lock lock(home.mutex);
-    queues_of(home.committed, key) = std::move(*offsets);
+    (void)home.committed.erase(key);
+    std::optional<int64_t> old;
+    for (const auto& [queue_id, offset] : *offsets) (void)home.committed.put(key, queue_id, offset, true, old);
   }
   recount();
   mark_changed();
 }
 
-std::vector<std::pair<std::string, std::string>> ConsumerOffsets::topic_groups() const {
-  std::vector<std::pair<std::string, std::string>> out;
+void ConsumerOffsets::each_pair(const std::function<void(std::string_view, std::string_view)>& visit) const {
   for (const Shard& home : shards_) {
     const std::shared_lock lock(home.mutex);
-    for (const auto& [key, queues] : home.committed) {
+    home.committed.for_each([&visit](std::string_view key, std::span<const QueueOffset>) {
       std::string_view topic;
       std::string_view group;
-      if (split_key(key, topic, group)) out.emplace_back(topic, group);
-    }
+      if (split_key(key, topic, group)) visit(topic, group);
+    });
   }
+}
+
+std::vector<std::pair<std::string, std::string>> ConsumerOffsets::topic_groups() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  each_pair([&out](std::string_view topic, std::string_view group) { out.emplace_back(topic, group); });
   std::sort(out.begin(), out.end());
   return out;
 }
 
 std::set<std::string> ConsumerOffsets::topics_of(std::string_view group) const {
   std::set<std::string> out;
-  for (auto& [topic, g] : topic_groups()) {
-    if (g == group) out.insert(std::move(topic));
-  }
+  each_pair([&](std::string_view topic, std::string_view g) {
+    if (g == group) out.emplace(topic);
+  });
   return out;
 }
 
 std::set<std::string> ConsumerOffsets::groups_of(std::string_view topic) const {
   std::set<std::string> out;
-  for (auto& [t, group] : topic_groups()) {
-    if (t == topic) out.insert(std::move(group));
-  }
+  each_pair([&](std::string_view t, std::string_view group) {
+    if (t == topic) out.emplace(group);
+  });
   return out;
 }
 
@@ -375,12 +412,13 @@ bool ConsumerOffsets::assign_reset(std::string_view group, std::string_view topi
   {
     const std::unique_lock lock(home.mutex);
     std::optional<int64_t> old;
-    if (!put(home.resets, key, queue_id, offset, has_room(), old)) return false;
-    if (!old) resets_pending_.fetch_add(1, std::memory_order_acq_rel);
+    const bool may_add = has_room() && home.resets.find(key).size() < queues_per_group_max;
+    const OffsetRows::Put put = home.resets.put(key, queue_id, offset, may_add, old);
+    home.resets.forget_changes();
+    if (put == OffsetRows::Put::refused) return false;
+    if (put == OffsetRows::Put::added) resets_pending_.fetch_add(1, std::memory_order_acq_rel);
     // A consumer that is away finds the new place when it comes back.
-    old.reset();
-    if (!put(home.committed, key, queue_id, offset, has_room(), old)) return false;
-    if (!old) entries_.fetch_add(1, std::memory_order_relaxed);
+    if (!put_offset(&Shard::committed, key, queue_id, offset, old)) return false;
   }
   mark_changed();
   return true;
@@ -391,7 +429,7 @@ bool ConsumerOffsets::has_reset(std::string_view group, std::string_view topic, 
   const std::string_view key = key_of(group, topic);
   const Shard& home = shard(key);
   const std::shared_lock lock(home.mutex);
-  return lookup(home.resets, key, queue_id).has_value();
+  return home.resets.get(key, queue_id).has_value();
 }
 
 std::optional<int64_t> ConsumerOffsets::take_reset(std::string_view group, std::string_view topic, int32_t queue_id) {
@@ -399,13 +437,10 @@ std::optional<int64_t> ConsumerOffsets::take_reset(std::string_view group, std::
   const std::string_view key = key_of(group, topic);
   Shard& home = shard(key);
   const std::unique_lock lock(home.mutex);
-  const auto queues = home.resets.find(key);
-  if (queues == home.resets.end()) return std::nullopt;
-  const auto entry = queues->second.find(queue_id);
-  if (entry == queues->second.end()) return std::nullopt;
-  const int64_t offset = entry->second;
-  queues->second.erase(entry);
-  if (queues->second.empty()) home.resets.erase(queues);
+  const std::optional<int64_t> offset = home.resets.get(key, queue_id);
+  if (!offset) return std::nullopt;
+  home.resets.erase_queue(key, queue_id);
+  home.resets.forget_changes();
   resets_pending_.fetch_sub(1, std::memory_order_acq_rel);
   return offset;
 }
@@ -415,13 +450,18 @@ DataVersion ConsumerOffsets::version() const {
   return version_;
 }
 
-std::string ConsumerOffsets::json() const {
-  std::map<std::string, QueueOffsets> committed;
-  std::map<std::string, QueueOffsets> pulled;
+std::string ConsumerOffsets::sorted_json() const {
+  SortedRows committed;
+  SortedRows pulled;
   for (const Shard& home : shards_) {
     const std::shared_lock lock(home.mutex);
-    committed.insert(home.committed.begin(), home.committed.end());
-    pulled.insert(home.pulled.begin(), home.pulled.end());
+    const auto into = [](SortedRows& out) {
+      return [&out](std::string_view key, std::span<const QueueOffset> queues) {
+        out.emplace(key, std::vector<QueueOffset>(queues.begin(), queues.end()));
+      };
+    };
+    home.committed.for_each(into(committed));
+    home.pulled.for_each(into(pulled));
   }
   std::string out = fmt::format(R"({{"dataVersion":{},"groupTopicMap":{},"offsetTable":)", version().json(),
                                 group_topics_json(committed));
@@ -432,11 +472,74 @@ std::string ConsumerOffsets::json() const {
   return out;
 }
 
-Status ConsumerOffsets::persist_if_dirty() {
-  return file_.write(changes_.load(std::memory_order_acquire), [this] {
-    const uint64_t changes = changes_.load(std::memory_order_acquire);
-    return SnapshotFile::Snapshot{changes, json()};
+// The rows of one table, shard by shard; `piece` holds what stands in front of them, and keeps what was not given away.
+Status ConsumerOffsets::write_rows(OffsetRows Shard::* table, std::string& piece, const Sink& sink) const {
+  bool is_first = true;
+  for (const Shard& home : shards_) {
+    {
+      const std::shared_lock lock(home.mutex);
+      (home.*table).for_each([&](std::string_view key, std::span<const QueueOffset> queues) {
+        if (!is_first) piece.push_back(',');
+        is_first = false;
+        append_json_string(piece, key);
+        piece.push_back(':');
+        append_queues_json(piece, queues);
+      });
+    }
+    if (is_first || piece.size() < json_piece_bytes) continue;
+    if (Status s = sink(piece); !s) return s;
+    piece.clear();
+  }
+  return {};
+}
+
+Status ConsumerOffsets::write_json(const Sink& sink) const {
+  if (row_counts(&Shard::committed) + row_counts(&Shard::pulled) <= sorted_rows_max) return sink(sorted_json());
+  std::string piece = fmt::format(R"({{"dataVersion":{},"offsetTable":{{)", version().json());
+  if (Status s = write_rows(&Shard::committed, piece, sink); !s) return s;
+  piece += R"(},"pullOffsetTable":{)";
+  if (Status s = write_rows(&Shard::pulled, piece, sink); !s) return s;
+  piece += "}}";
+  return sink(piece);
+}
+
+std::string ConsumerOffsets::json() const {
+  std::string out;
+  (void)write_json([&out](std::string_view piece) -> Status {
+    out += piece;
+    return {};
   });
+  return out;
+}
+
+void ConsumerOffsets::take_changes(std::string& lines) {
+  std::string queues_text;
+  const auto line = [&](std::string_view kind) {
+    return [&lines, &queues_text, kind](std::string_view key, std::span<const QueueOffset> queues, bool was_gone) {
+      // A line adds to the queues of a row that is there.
+      if (was_gone || queues.empty()) append_journal_line(lines, kind, key, {});
+      if (queues.empty()) return;
+      queues_text.clear();
+      append_queues_json(queues_text, queues);
+      append_journal_line(lines, kind, key, queues_text);
+    };
+  };
+  const size_t begin = lines.size();
+  for (Shard& home : shards_) {
+    const std::unique_lock lock(home.mutex);
+    home.committed.take_changed(line("offset"));
+    home.pulled.take_changed(line("pull"));
+  }
+  if (lines.size() > begin) append_journal_line(lines, "version", "", version().json());
+}
+
+Status ConsumerOffsets::persist_if_dirty() {
+  if (Status written = file_.write(change_count()); !written) return written;
+  return file_.fold_if_due();
+}
+
+Status ConsumerOffsets::close() {
+  return file_.close();
 }
 
 }  // namespace merlin::meta

@@ -1,13 +1,16 @@
 // How far each group has come in each queue, in config/consumerOffset.json.
 //
 // Owns:     committed offsets, pull offsets, pending server-side resets, and <store>/config/consumerOffset.json.
-// Threads:  everything from anywhere; the tables are cut into shards with a lock each. persist() writes a file:
-// housekeeper. Survives: what was committed before the last persist_if_dirty(); a file never holds an older state than
-// the one before it.
+// Threads:  everything from anywhere; the tables are cut into shards with a lock each. persist_if_dirty() and close()
+//           write files: housekeeper.
+// Survives: what was committed before the last persist_if_dirty(); what is on disk never holds an older state than
+// before.
+//           In a large table a changed offset costs one line of the journal (table_file.h), not the whole file.
 //           A broken file falls back to its .bak. Pending resets are not kept, as in Apache.
 // Fails:    persist says Errc::io or no_space and the offsets stay dirty.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -26,7 +29,8 @@
 #include "merlin/base/file_system.h"
 #include "merlin/base/result.h"
 #include "meta/data_version.h"
-#include "meta/durable_json.h"
+#include "meta/offset_rows.h"
+#include "meta/table_file.h"
 #include "meta/text_map.h"
 
 namespace merlin::meta {
@@ -34,7 +38,7 @@ namespace merlin::meta {
 // queue id -> offset
 using QueueOffsets = std::map<int32_t, int64_t>;
 
-class ConsumerOffsets {
+class ConsumerOffsets : private TableContent {
  public:
   static constexpr size_t queues_per_group_max = 65'536;  // per topic and group; a commit beyond it is refused
   static constexpr int64_t entries_max = 4'000'000;       // committed and pull offsets of all; none is added beyond it
@@ -82,16 +86,21 @@ class ConsumerOffsets {
   DataVersion version() const;
   // The file, compact, and the body of GET_ALL_CONSUMER_OFFSET.
   std::string json() const;
-  // Writes the file when something changed since the last time.
+  // Writes what changed since the last time.
   Status persist_if_dirty();
+  // The whole file, and no journal left: the broker stops.
+  Status close();
+  TableFile& file() { return file_; }
 
  private:
-  static constexpr size_t shard_count = 32;
+  static constexpr size_t shard_count = 256;  // one is locked while it is written to the file
+  // Up to so many rows the file is sorted and tells the topics of each group, as Apache's does (and does not read).
+  static constexpr size_t sorted_rows_max = 20'000;
   struct Shard {
     mutable std::shared_mutex mutex;
-    TextMap<QueueOffsets> committed;  // topic@group; guarded by mutex
-    TextMap<QueueOffsets> pulled;     // guarded by mutex
-    TextMap<QueueOffsets> resets;     // guarded by mutex
+    OffsetRows committed;  // topic@group; guarded by mutex
+    OffsetRows pulled;     // guarded by mutex
+    OffsetRows resets;     // guarded by mutex
   };
 
   Shard& shard(std::string_view key);
@@ -101,11 +110,24 @@ class ConsumerOffsets {
   bool has_room() const { return entries_.load(std::memory_order_relaxed) < entries_max; }
   void recount();
   bool may_warn();
+  void each_pair(const std::function<void(std::string_view topic, std::string_view group)>& visit) const;
   void remove_where(const std::function<bool(std::string_view topic, std::string_view group)>& match);
+  bool put_offset(OffsetRows Shard::* table, std::string_view key, int32_t queue_id, int64_t offset,
+                  std::optional<int64_t>& old);
+  size_t row_counts(OffsetRows Shard::* table) const;
   Status decode(std::string_view text);
+  Status apply(const JournalLine& line);
+  std::string sorted_json() const;
+  Status write_rows(OffsetRows Shard::* table, std::string& piece, const Sink& sink) const;
+  uint64_t change_count() const override { return changes_.load(std::memory_order_acquire); }
+  size_t row_count() const override {
+    return static_cast<size_t>(std::max<int64_t>(entries_.load(std::memory_order_relaxed), 0));
+  }
+  Status write_json(const Sink& sink) const override;
+  void take_changes(std::string& lines) override;
 
   const Clock& clock_;
-  SnapshotFile file_;
+  TableFile file_;
   std::array<Shard, shard_count> shards_;
   std::atomic<int64_t> resets_pending_{0};  // queues with a reset: query() looks for one only when there are any
   std::atomic<int64_t> entries_{0};         // queues in committed and pulled; looked at before one is added

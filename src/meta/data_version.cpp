@@ -20,6 +20,13 @@ Result<DataVersion> data_version_of(const nlohmann::json& object) {
   return out;
 }
 
+Status read_version(std::string_view json, DataVersion& out) {
+  const Result<DataVersion> read = DataVersion::parse(json);
+  if (!read) return read.error();
+  out = *read;
+  return {};
+}
+
 Result<DataVersion> DataVersion::parse(std::string_view json) {
   nlohmann::json object;
   if (Status parsed = parse_json(json, object); !parsed) return parsed.error();

@@ -7,5 +7,7 @@
 namespace merlin::meta {
 
 Result<DataVersion> data_version_of(const nlohmann::json& object);
+// Into `out`, which stays as it is on an error.
+Status read_version(std::string_view json, DataVersion& out);
 
 }  // namespace merlin::meta

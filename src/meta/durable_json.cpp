@@ -82,21 +82,6 @@ Status save_file(FileSystem& files, const std::string& path, std::string_view co
   return files.write_file_durably(path, content);
 }
 
-Status SnapshotFile::write(uint64_t change, const std::function<Snapshot()>& take) {
-  const std::lock_guard lock(mutex_);
-  if (written_ >= change) return {};
-  const Snapshot snapshot = take();
-  const Status saved = save_file(files_, path_, pretty_json(snapshot.text));
-  if (!saved) return saved.error().with(fmt::format("write {}", path_));
-  written_ = snapshot.change;
-  return {};
-}
-
-void SnapshotFile::mark_written(uint64_t change) {
-  const std::lock_guard lock(mutex_);
-  written_ = change;
-}
-
 std::string quote_bare_keys(std::string_view text) {
   std::string out;
   out.reserve(text.size() + text.size() / 16);
@@ -178,13 +163,10 @@ void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
 }
 
-std::string pretty_json(std::string_view compact) {
-  std::string out;
-  out.reserve(compact.size() + compact.size() / 2);
-  size_t depth = 0;
+void PrettyJson::append(std::string_view compact, std::string& out) {
   const auto new_line = [&] {
     out.push_back('\n');
-    out.append(depth, '\t');
+    out.append(depth_, '\t');
   };
   size_t at = 0;
   while (at < compact.size()) {
@@ -202,15 +184,22 @@ std::string pretty_json(std::string_view compact) {
       at = inline_end;
       continue;
     }
-    if ((c == '}' || c == ']') && depth > 0) {
-      --depth;
+    if ((c == '}' || c == ']') && depth_ > 0) {
+      --depth_;
       new_line();
     }
     out.push_back(c);
-    if (c == '{' || c == '[') ++depth;
+    if (c == '{' || c == '[') ++depth_;
     if (c == '{' || c == '[' || c == ',') new_line();
     ++at;
   }
+}
+
+std::string pretty_json(std::string_view compact) {
+  std::string out;
+  out.reserve(compact.size() + compact.size() / 2);
+  PrettyJson pretty;
+  pretty.append(compact, out);
   return out;
 }
 

@@ -192,6 +192,54 @@ Result<SubscriptionGroup> subscription_group_of(const nlohmann::json& object) {
   return out;
 }
 
+namespace {
+
+// {"type":"CUSTOMIZED"}, what nearly every group has.
+bool read_usual_policy(JsonCursor& cursor) {
+  std::string_view text;
+  return cursor.object(
+      [&](std::string_view key) { return key == "type" && cursor.text(text) && text == "CUSTOMIZED"; });
+}
+
+// False: something unusual stands there.
+bool read_usual(JsonCursor& cursor, SubscriptionGroup& out) {
+  const auto number = [&cursor](int32_t& field) {
+    int64_t value = 0;
+    if (!cursor.integer(value) || value < INT32_MIN || value > INT32_MAX) return false;
+    field = static_cast<int32_t>(value);
+    return true;
+  };
+  std::string_view text;
+  return cursor.object([&](std::string_view key) {
+    if (key == "groupName") return cursor.text(text);  // its key in the table counts
+    if (key == "attributes") return cursor.object([](std::string_view) { return false; });
+    if (key == "groupRetryPolicy") return read_usual_policy(cursor);
+    if (key == "consumeEnable") return cursor.boolean(out.consume_enable);
+    if (key == "consumeFromMinEnable") return cursor.boolean(out.consume_from_min_enable);
+    if (key == "consumeBroadcastEnable") return cursor.boolean(out.consume_broadcast_enable);
+    if (key == "consumeMessageOrderly") return cursor.boolean(out.consume_message_orderly);
+    if (key == "notifyConsumerIdsChangedEnable") return cursor.boolean(out.notify_consumer_ids_changed_enable);
+    if (key == "retryQueueNums") return number(out.retry_queue_nums);
+    if (key == "retryMaxTimes") return number(out.retry_max_times);
+    if (key == "groupSysFlag") return number(out.group_sys_flag);
+    if (key == "consumeTimeoutMinute") return number(out.consume_timeout_minutes);
+    if (key == "brokerId") return cursor.integer(out.broker_id);
+    if (key == "whichBrokerWhenConsumeSlowly") return cursor.integer(out.which_broker_when_consume_slowly);
+    return key != "subscriptionDataSet" && cursor.skip_value(text);
+  });
+}
+
+}  // namespace
+
+Result<SubscriptionGroup> subscription_group_of(JsonCursor& cursor) {
+  std::string_view text;
+  if (!cursor.skip_value(text)) return cursor.error();
+  SubscriptionGroup out;
+  JsonCursor usual(text);
+  if (read_usual(usual, out)) return out;
+  return SubscriptionGroup::parse(text);
+}
+
 Result<SubscriptionGroup> SubscriptionGroup::parse(std::string_view json) {
   nlohmann::json object;
   if (Status parsed = parse_json(json, object); !parsed) return parsed.error();

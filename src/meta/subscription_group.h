@@ -4,8 +4,8 @@
 // Threads:  find(), find_or_create() and the other readers from anywhere, also on reactors: memory only. update() and
 // remove()
 //           write the file: on workers.
-// Survives: update() and remove() are on disk when they return. A group that find_or_create() made reaches the file
-// with the next
+// Survives: update() and remove() are on disk when they return (in the file or in its journal, table_file.h). A group
+// that find_or_create() made reaches the file with the next
 //           persist_if_dirty(); lost in a crash, it is made again the same way.
 // Fails:    as TopicTable.
 #pragma once
@@ -29,7 +29,7 @@
 #include "merlin/base/result.h"
 #include "meta/attributes.h"
 #include "meta/data_version.h"
-#include "meta/durable_json.h"
+#include "meta/table_file.h"
 #include "meta/text_map.h"
 
 namespace merlin::meta {
@@ -86,7 +86,7 @@ struct SubscriptionGroup {
 
 using GroupPtr = std::shared_ptr<const SubscriptionGroup>;
 
-class SubscriptionGroups {
+class SubscriptionGroups : private TableContent {
  public:
   static constexpr size_t groups_auto_created_max = 1'000'000;  // find_or_create() makes no more
 
@@ -112,7 +112,10 @@ class SubscriptionGroups {
   Status update_list(std::vector<SubscriptionGroup> groups);
   Status remove(std::string_view name);  // Errc::not_found
   void disable_consume(std::string_view name);
+  // As TopicTable's.
   Status persist_if_dirty();
+  Status close();
+  TableFile& file() { return file_; }
 
   // What a group may not do with a topic: bits by permission index (2 read, 1 write).
   int32_t forbidden(std::string_view group, std::string_view topic) const;
@@ -136,17 +139,24 @@ class SubscriptionGroups {
   Result<SubscriptionGroup> altered(SubscriptionGroup group) const;
   Status decode(std::string_view text);
   std::string forbidden_json(const std::function<bool(std::string_view group)>& wanted) const;
-  std::string json_of(std::span<const GroupPtr> groups, const std::string& forbidden) const;
-  Status persist(uint64_t change);
+  Status write_json_of(std::span<const GroupPtr> groups, const std::string& forbidden, const Sink& sink) const;
+  Status apply(const JournalLine& line);
+  Status apply_forbidden(const JournalLine& line);
+  uint64_t change_count() const override { return generation_.load(std::memory_order_acquire); }
+  size_t row_count() const override { return size(); }
+  Status write_json(const Sink& sink) const override;
+  void take_changes(std::string& lines) override;
 
   const Clock& clock_;
-  SnapshotFile file_;
+  TableFile file_;
   std::atomic<bool> auto_create_{true};
   std::atomic<bool> auto_create_system_{true};
-  std::mutex change_mutex_;          // one update at a time: read, change, publish
-  mutable std::shared_mutex mutex_;  // held for a look-up or an exchange, never while writing a file
-  TextMap<GroupPtr> groups_;         // guarded by mutex_
-  Forbidden forbidden_;              // guarded by mutex_
+  std::mutex change_mutex_;             // one update at a time: read, change, publish
+  mutable std::shared_mutex mutex_;     // held for a look-up or an exchange, never while writing a file
+  NamedSet<SubscriptionGroup> groups_;  // guarded by mutex_
+  TextSet changed_;                     // guarded by mutex_; names whose journal line is due
+  TextSet changed_forbidden_;           // guarded by mutex_
+  Forbidden forbidden_;                 // guarded by mutex_
   std::atomic<bool> has_forbidden_{false};
   DataVersion version_;                  // guarded by mutex_
   std::atomic<uint64_t> generation_{1};  // counts changes; grows under mutex_

@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <unordered_set>
 
 #include <spdlog/fmt/fmt.h>
 
 #include "merlin/base/log.h"
 #include "merlin/message/names.h"
 #include "meta/data_version_json.h"
+#include "meta/json_cursor.h"
 #include "meta/subscription_group.h"
 #include "meta/subscription_group_json.h"
 
@@ -20,10 +22,22 @@ constexpr std::string_view system_groups[] = {
     "CID_ONSAPI_PULL", "CID_ONSAPI_PERMISSION", "CID_ONSAPI_OWNER",  "CID_RMQ_SYS_TRANS",
 };
 
+// {"topic":4,..}
+template <class Bits>
+bool read_bits(JsonCursor& cursor, Bits& out) {
+  return cursor.object([&](std::string_view topic) {
+    int64_t bits = 0;
+    const std::string name(topic);
+    if (!cursor.integer(bits)) return false;
+    out.insert_or_assign(name, static_cast<int32_t>(bits));
+    return true;
+  });
+}
+
 }  // namespace
 
 SubscriptionGroups::SubscriptionGroups(FileSystem& files, const Clock& clock, const std::string& store_root)
-    : clock_(clock), file_(files, store_root + "/config/subscriptionGroup.json") {
+    : clock_(clock), file_(files, clock, store_root, "subscriptionGroup", *this) {
   version_.timestamp_ms = clock.wall_ms();
 }
 
@@ -31,51 +45,72 @@ void SubscriptionGroups::add_system_groups() {
   for (const std::string_view name : system_groups) {
     SubscriptionGroup group;
     group.name = name;
-    groups_.insert_or_assign(std::string(name), std::make_shared<const SubscriptionGroup>(std::move(group)));
+    groups_.put(std::make_shared<const SubscriptionGroup>(std::move(group)));
   }
 }
 
 Status SubscriptionGroups::decode(std::string_view text) {
-  nlohmann::json object;
-  if (Status parsed = parse_json(text, object); !parsed) return parsed;
-  if (!object.is_object()) return Error{Errc::corrupt, "not an object"};
-  FieldReader reader(object);
   DataVersion version = version_;
-  if (const nlohmann::json* field = reader.find("dataVersion")) {
-    Result<DataVersion> read = data_version_of(*field);
-    if (!read) return read.error();
-    version = *read;
-  }
-  std::vector<SubscriptionGroup> groups;
-  if (const nlohmann::json* table = reader.find("subscriptionGroupTable")) {
-    if (!table->is_object()) return Error{Errc::corrupt, "subscriptionGroupTable is not an object"};
-    for (const auto& [name, value] : table->items()) {
-      Result<SubscriptionGroup> group = subscription_group_of(value);
-      if (!group) return group.error();
-      group->name = name;
-      groups.push_back(std::move(*group));
-    }
-  }
+  std::vector<GroupPtr> groups;
   Forbidden forbidden;
-  if (const nlohmann::json* table = reader.find("forbiddenTable")) {
-    if (!table->is_object()) return Error{Errc::corrupt, "forbiddenTable is not an object"};
-    for (const auto& [group, topics] : table->items()) {
-      if (!topics.is_object()) return Error{Errc::corrupt, "forbiddenTable holds no object"};
-      for (const auto& [topic, bits] : topics.items()) {
-        int64_t value = 0;
-        if (!FieldReader::to_integer(bits, value)) return Error{Errc::corrupt, "forbiddenTable holds no number"};
-        forbidden[group][topic] = static_cast<int32_t>(value);
-      }
+  Status status;
+  JsonCursor cursor(text);
+  const auto table = [&](std::string_view name) {
+    Result<SubscriptionGroup> group = subscription_group_of(cursor);
+    if (!group) {
+      status = group.error();
+      return false;
     }
-  }
+    group->name = name;
+    groups.push_back(std::make_shared<const SubscriptionGroup>(std::move(*group)));
+    return true;
+  };
+  const auto forbidden_of_group = [&](std::string_view group) {
+    return read_bits(cursor, forbidden[std::string(group)]);
+  };
+  const bool is_sound = cursor.object([&](std::string_view key) {
+    std::string_view other;
+    if (cursor.null()) return true;
+    if (key == "subscriptionGroupTable") return cursor.object(table);
+    if (key == "forbiddenTable") return cursor.object(forbidden_of_group);
+    if (!cursor.skip_value(other)) return false;
+    if (key == "dataVersion") status = read_version(other, version);
+    return status.ok();
+  });
+  if (!status) return status;
+  if (!is_sound || !cursor.at_end()) return cursor.error();
   const std::unique_lock lock(mutex_);
-  for (SubscriptionGroup& group : groups) {
-    std::string name = group.name;
-    groups_.insert_or_assign(std::move(name), std::make_shared<const SubscriptionGroup>(std::move(group)));
-  }
+  groups_.reserve(groups_.size() + groups.size());
+  for (GroupPtr& group : groups) groups_.put(std::move(group));
   forbidden_ = std::move(forbidden);
   has_forbidden_.store(!forbidden_.empty(), std::memory_order_release);
   version_ = version;
+  return {};
+}
+
+Status SubscriptionGroups::apply(const JournalLine& line) {
+  const std::unique_lock lock(mutex_);
+  if (line.kind == "version") return read_version(line.value, version_);
+  if (line.kind == "forbidden") return apply_forbidden(line);
+  if (line.kind != "group") return unknown_line(line);
+  if (line.value.empty()) {
+    groups_.erase(line.key);
+    return {};
+  }
+  Result<SubscriptionGroup> group = SubscriptionGroup::parse(line.value);
+  if (!group) return group.error();
+  group->name = line.key;
+  groups_.put(std::make_shared<const SubscriptionGroup>(std::move(*group)));
+  return {};
+}
+
+Status SubscriptionGroups::apply_forbidden(const JournalLine& line) {
+  if (const auto it = forbidden_.find(line.key); it != forbidden_.end()) forbidden_.erase(it);
+  if (!line.value.empty()) {
+    JsonCursor cursor(line.value);
+    if (!read_bits(cursor, forbidden_[line.key])) return cursor.error();
+  }
+  has_forbidden_.store(!forbidden_.empty(), std::memory_order_release);
   return {};
 }
 
@@ -84,7 +119,8 @@ Status SubscriptionGroups::open() {
     const std::unique_lock lock(mutex_);
     add_system_groups();
   }
-  const Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); });
+  const Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); },
+                                               [this](const JournalLine& line) { return apply(line); });
   if (!loaded) return loaded.error().with("subscription groups");
   const uint64_t change = generation_.fetch_add(1, std::memory_order_acq_rel) + 1;
   if (*loaded == LoadedFrom::file) file_.mark_written(change);
@@ -99,8 +135,7 @@ void SubscriptionGroups::set_auto_create(bool groups, bool system_groups_too) {
 
 GroupPtr SubscriptionGroups::find(std::string_view name) const {
   const std::shared_lock lock(mutex_);
-  const auto it = groups_.find(name);
-  return it == groups_.end() ? nullptr : it->second;
+  return groups_.find(name);
 }
 
 GroupPtr SubscriptionGroups::find_or_create(std::string_view name) {
@@ -112,12 +147,14 @@ GroupPtr SubscriptionGroups::find_or_create(std::string_view name) {
   auto group = std::make_shared<SubscriptionGroup>();
   group->name = name;
   const std::unique_lock lock(mutex_);
-  if (const auto it = groups_.find(name); it != groups_.end()) return it->second;
+  if (GroupPtr existing = groups_.find(name)) return existing;
   if (groups_.size() >= groups_auto_created_max) {
     log_warn("meta", "group {} not made: groups_auto_created_max {} is reached", name, groups_auto_created_max);
     return nullptr;
   }
-  const GroupPtr made = groups_.emplace(std::string(name), std::move(group)).first->second;
+  const GroupPtr made = std::move(group);
+  groups_.put(made);
+  changed_.insert(made->name);
   version_.next(clock_.wall_ms());
   generation_.fetch_add(1, std::memory_order_acq_rel);
   log_info("meta", "new subscription group {}", name);
@@ -128,8 +165,7 @@ std::vector<GroupPtr> SubscriptionGroups::all() const {
   std::vector<GroupPtr> out;
   {
     const std::shared_lock lock(mutex_);
-    out.reserve(groups_.size());
-    for (const auto& [name, group] : groups_) out.push_back(group);
+    out.assign(groups_.begin(), groups_.end());
   }
   std::sort(out.begin(), out.end(), [](const GroupPtr& a, const GroupPtr& b) { return a->name < b->name; });
   return out;
@@ -147,8 +183,8 @@ DataVersion SubscriptionGroups::version() const {
 
 uint64_t SubscriptionGroups::publish(SubscriptionGroup group) {
   const std::unique_lock lock(mutex_);
-  std::string name = group.name;
-  groups_.insert_or_assign(std::move(name), std::make_shared<const SubscriptionGroup>(std::move(group)));
+  changed_.insert(group.name);
+  groups_.put(std::make_shared<const SubscriptionGroup>(std::move(group)));
   version_.next(clock_.wall_ms());
   return generation_.fetch_add(1, std::memory_order_acq_rel) + 1;
 }
@@ -163,15 +199,13 @@ Result<SubscriptionGroup> SubscriptionGroups::altered(SubscriptionGroup group) c
   return group;
 }
 
-Status SubscriptionGroups::persist(uint64_t change) {
-  return file_.write(change, [this] {
-    const uint64_t generation = generation_.load(std::memory_order_acquire);
-    return SnapshotFile::Snapshot{generation, json()};
-  });
+Status SubscriptionGroups::persist_if_dirty() {
+  if (Status written = file_.write(change_count()); !written) return written;
+  return file_.fold_if_due();
 }
 
-Status SubscriptionGroups::persist_if_dirty() {
-  return persist(generation_.load(std::memory_order_acquire));
+Status SubscriptionGroups::close() {
+  return file_.close();
 }
 
 Result<GroupPtr> SubscriptionGroups::update(SubscriptionGroup group) {
@@ -183,7 +217,7 @@ Result<GroupPtr> SubscriptionGroups::update(SubscriptionGroup group) {
     if (!next) return next.error();
     changed = publish(std::move(*next));
   }
-  if (Status written = persist(changed); !written) return written.error();
+  if (Status written = file_.write(changed); !written) return written.error();
   return find(name);
 }
 
@@ -202,7 +236,7 @@ Status SubscriptionGroups::update_list(std::vector<SubscriptionGroup> groups) {
     }
   }
   if (changed == 0) return status;
-  Status written = persist(changed);
+  Status written = file_.write(changed);
   return status ? written : status;
 }
 
@@ -211,16 +245,20 @@ Status SubscriptionGroups::remove(std::string_view name) {
   {
     const std::lock_guard change(change_mutex_);
     const std::unique_lock lock(mutex_);
-    if (const auto forbidden = forbidden_.find(name); forbidden != forbidden_.end()) forbidden_.erase(forbidden);
+    if (const auto forbidden = forbidden_.find(name); forbidden != forbidden_.end()) {
+      forbidden_.erase(forbidden);
+      changed_forbidden_.emplace(name);
+    }
     has_forbidden_.store(!forbidden_.empty(), std::memory_order_release);
-    const auto it = groups_.find(name);
-    if (it == groups_.end()) return Error{Errc::not_found, fmt::format("subscription group {} does not exist", name)};
-    log_info("meta", "removed {}", it->second->text());
-    groups_.erase(it);
+    const GroupPtr old = groups_.find(name);
+    if (old == nullptr) return Error{Errc::not_found, fmt::format("subscription group {} does not exist", name)};
+    log_info("meta", "removed {}", old->text());
+    groups_.erase(name);
+    changed_.insert(old->name);
     version_.next(clock_.wall_ms());
     changed = generation_.fetch_add(1, std::memory_order_acq_rel) + 1;
   }
-  return persist(changed);
+  return file_.write(changed);
 }
 
 void SubscriptionGroups::disable_consume(std::string_view name) {
@@ -258,11 +296,12 @@ Status SubscriptionGroups::set_forbidden(std::string_view group, std::string_vie
       if (it->second.empty()) forbidden_.erase(it);
     }
     has_forbidden_.store(!forbidden_.empty(), std::memory_order_release);
+    changed_forbidden_.emplace(group);
     log_info("meta", "forbidden to {} with {}: {} (was {})", group, topic, bits, old);
     version_.next(clock_.wall_ms());
     changed = generation_.fetch_add(1, std::memory_order_acq_rel) + 1;
   }
-  return persist(changed);
+  return file_.write(changed);
 }
 
 std::string SubscriptionGroups::forbidden_json(const std::function<bool(std::string_view)>& wanted) const {
@@ -286,28 +325,68 @@ std::string SubscriptionGroups::forbidden_json(const std::function<bool(std::str
   return out;
 }
 
-std::string SubscriptionGroups::json_of(std::span<const GroupPtr> groups, const std::string& forbidden) const {
-  std::string out =
+Status SubscriptionGroups::write_json_of(std::span<const GroupPtr> groups, const std::string& forbidden,
+                                         const Sink& sink) const {
+  std::string piece =
       fmt::format(R"({{"dataVersion":{},"forbiddenTable":{},"subscriptionGroupTable":{{)", version().json(), forbidden);
   bool is_first = true;
   for (const GroupPtr& group : groups) {
-    if (!is_first) out.push_back(',');
+    if (!is_first) piece.push_back(',');
     is_first = false;
-    append_json_string(out, group->name);
-    out.push_back(':');
-    append_group_json(out, *group);
+    append_json_string(piece, group->name);
+    piece.push_back(':');
+    append_group_json(piece, *group);
+    if (piece.size() < json_piece_bytes) continue;
+    if (Status s = sink(piece); !s) return s;
+    piece.clear();
   }
-  return out + "}}";
+  piece += "}}";
+  return sink(piece);
+}
+
+Status SubscriptionGroups::write_json(const Sink& sink) const {
+  return write_json_of(all(), forbidden_json([](std::string_view) { return true; }), sink);
 }
 
 std::string SubscriptionGroups::json() const {
-  return json_of(all(), forbidden_json([](std::string_view) { return true; }));
+  return json(all());
 }
 
 std::string SubscriptionGroups::json(std::span<const GroupPtr> groups) const {
-  std::set<std::string_view> names;
+  std::unordered_set<std::string_view> names;
   for (const GroupPtr& group : groups) names.insert(group->name);
-  return json_of(groups, forbidden_json([&names](std::string_view name) { return names.contains(name); }));
+  std::string out;
+  (void)write_json_of(groups, forbidden_json([&names](std::string_view name) { return names.contains(name); }),
+                      [&out](std::string_view piece) -> Status {
+                        out += piece;
+                        return {};
+                      });
+  return out;
+}
+
+void SubscriptionGroups::take_changes(std::string& lines) {
+  TextSet names;
+  TextSet forbidden;
+  DataVersion version;
+  {
+    const std::unique_lock lock(mutex_);
+    names.swap(changed_);
+    forbidden.swap(changed_forbidden_);
+    version = version_;
+  }
+  for (const std::string& name : names) {
+    const GroupPtr group = find(name);
+    append_journal_line(lines, "group", name, group != nullptr ? group->json() : std::string());
+  }
+  for (const std::string& name : forbidden) {
+    const std::string one = forbidden_json([&name](std::string_view group) { return group == name; });
+    // {"group":{..}}: the inner object, or nothing.
+    JsonCursor cursor(one);
+    std::string_view bits;
+    (void)cursor.object([&](std::string_view) { return cursor.skip_value(bits); });
+    append_journal_line(lines, "forbidden", name, bits);
+  }
+  append_journal_line(lines, "version", "", version.json());
 }
 
 std::vector<GroupPtr> SubscriptionGroups::page(std::string_view data_version_json, int64_t seq, int64_t max) const {

@@ -79,6 +79,50 @@ Result<TopicConfig> topic_config_of(const nlohmann::json& object) {
   return out;
 }
 
+namespace {
+
+// False: something unusual stands there.
+bool read_usual(JsonCursor& cursor, TopicConfig& out) {
+  const auto number = [&cursor](int32_t& field) {
+    int64_t value = 0;
+    if (!cursor.integer(value) || value < INT32_MIN || value > INT32_MAX) return false;
+    field = static_cast<int32_t>(value);
+    return true;
+  };
+  std::string_view text;
+  return cursor.object([&](std::string_view key) {
+    if (key == "topicName") return cursor.text(text);  // its key in the table counts
+    if (key == "readQueueNums") return number(out.read_queue_nums);
+    if (key == "writeQueueNums") return number(out.write_queue_nums);
+    if (key == "perm") return number(out.perm);
+    if (key == "topicSysFlag") return number(out.topic_sys_flag);
+    if (key == "order") return cursor.boolean(out.order);
+    if (key == "topicFilterType") {
+      if (!cursor.text(text)) return false;
+      out.multi_tag = text == "MULTI_TAG";
+      return out.multi_tag || text == "SINGLE_TAG";
+    }
+    if (key == "attributes") {
+      return cursor.object([&](std::string_view name) {
+        const std::string attribute(name);
+        return cursor.text(text) && out.attributes.insert_or_assign(attribute, std::string(text)).second;
+      });
+    }
+    return cursor.skip_value(text);
+  });
+}
+
+}  // namespace
+
+Result<TopicConfig> topic_config_of(JsonCursor& cursor) {
+  std::string_view text;
+  if (!cursor.skip_value(text)) return cursor.error();
+  TopicConfig out;
+  JsonCursor usual(text);
+  if (read_usual(usual, out)) return out;
+  return TopicConfig::parse(text);
+}
+
 Result<TopicConfig> TopicConfig::parse(std::string_view json) {
   nlohmann::json object;
   if (Status parsed = parse_json(json, object); !parsed) return parsed.error();

@@ -4,7 +4,8 @@
 // Threads:  find() and the other readers from anywhere: a shared lock and a reference count. Changes are serialized by
 // a mutex
 //           and write the file (fsync): on workers, not on reactors.
-// Survives: each change is on disk when its call returns; a broken file falls back to topics.json.bak.
+// Survives: each change is on disk when its call returns, in the file or in its journal (table_file.h); a broken file
+//           falls back to topics.json.bak.
 // Fails:    when the file cannot be written the change is in force in memory, the call says Errc::io or no_space, and
 //           persist_if_dirty() tries again.
 #pragma once
@@ -29,7 +30,7 @@
 #include "merlin/base/result.h"
 #include "meta/attributes.h"
 #include "meta/data_version.h"
-#include "meta/durable_json.h"
+#include "meta/table_file.h"
 #include "meta/text_map.h"
 
 namespace merlin::meta {
@@ -76,7 +77,7 @@ using TopicPtr = std::shared_ptr<const TopicConfig>;
 // Whether a new topic's file is written before the call returns, or by a later persist_if_dirty().
 enum class WriteFile { now, later };
 
-class TopicTable {
+class TopicTable : private TableContent {
  public:
   static constexpr int32_t queue_nums_max = 65'536;  // per topic; an update that asks for more is refused
   static constexpr size_t topics_max = 1'000'000;    // none is made beyond it
@@ -139,7 +140,11 @@ class TopicTable {
   void mark_ordered(const std::set<std::string>& names);
   // A change that concerns all of them (brokerPermission): the next registration carries a new version.
   void bump_version();
+  // Writes what is not on disk yet, and the whole file when its time has come.
   Status persist_if_dirty();
+  // The whole file, and no journal left: the broker stops.
+  Status close();
+  TableFile& file() { return file_; }
 
   // {"dataVersion":..,"topicConfigTable":{..}}: the file, compact.
   std::string json() const;
@@ -151,18 +156,23 @@ class TopicTable {
   Result<TopicConfig> inherited(std::string_view name, std::string_view default_topic, int32_t client_queue_nums,
                                 int32_t topic_sys_flag) const;
   Result<TopicConfig> altered(TopicConfig config) const;
-  Status persist(uint64_t change);
   void persist_or_warn(uint64_t change);
   Status decode(std::string_view text);
+  Status apply(const JournalLine& line);
+  uint64_t change_count() const override { return generation(); }
+  size_t row_count() const override { return size(); }
+  Status write_json(const Sink& sink) const override;
+  void take_changes(std::string& lines) override;
 
   const Clock& clock_;
-  SnapshotFile file_;
+  TableFile file_;
   std::set<std::string, std::less<>> made_system_topics_;  // constant after open()
   std::mutex change_mutex_;                                // one decision at a time: read, change, publish
   bool auto_create_ = true;                                // guarded by change_mutex_
   int32_t default_queue_nums_ = 8;                         // guarded by change_mutex_
   mutable std::shared_mutex mutex_;      // held for a look-up or an exchange, never while writing a file
-  TextMap<TopicPtr> topics_;             // guarded by mutex_
+  NamedSet<TopicConfig> topics_;         // guarded by mutex_
+  TextSet changed_;                      // guarded by mutex_; names whose journal line is due
   DataVersion version_;                  // guarded by mutex_
   std::atomic<uint64_t> generation_{1};  // counts changes; grows under mutex_
 };

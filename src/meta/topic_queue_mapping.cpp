@@ -197,7 +197,7 @@ Result<QueueMapping> QueueMapping::parse(std::string_view json) {
 }
 
 QueueMappingTable::QueueMappingTable(FileSystem& files, const Clock& clock, const std::string& store_root)
-    : clock_(clock), file_(files, store_root + "/config/topicQueueMapping.json") {
+    : clock_(clock), file_(files, clock, store_root, "topicQueueMapping", *this) {
   version_.timestamp_ms = clock.wall_ms();
 }
 
@@ -231,7 +231,8 @@ Status QueueMappingTable::decode(std::string_view text) {
 
 Status QueueMappingTable::open() {
   const std::lock_guard change(change_mutex_);
-  const Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); });
+  const Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); },
+                                               [this](const JournalLine& line) { return apply(line); });
   if (!loaded) return loaded.error().with("queue mappings of static topics");
   // A broker without static topics has no such file, as Apache's.
   if (*loaded != LoadedFrom::backup) file_.mark_written(generation_.load());
@@ -302,12 +303,13 @@ Status QueueMappingTable::update(QueueMapping next, bool force) {
              mapping->epoch, mapping->hosted_queues.size(), mapping->total_queues, force);
     std::string topic = mapping->topic;
     const std::unique_lock lock(mutex_);
+    changed_.insert(topic);
     mappings_.insert_or_assign(std::move(topic), std::make_shared<const QueueMapping>(std::move(*mapping)));
     version_.next(clock_.wall_ms());
     count_.store(mappings_.size(), std::memory_order_relaxed);
     changed = generation_.fetch_add(1, std::memory_order_acq_rel) + 1;
   }
-  return persist(changed);
+  return file_.write(changed);
 }
 
 Status QueueMappingTable::remove(std::string_view topic) {
@@ -319,22 +321,52 @@ Status QueueMappingTable::remove(std::string_view topic) {
     if (it == mappings_.end()) return {};
     log_info("meta", "removed the queue mapping of static topic {}", topic);
     mappings_.erase(it);
+    changed_.emplace(topic);
     version_.next(clock_.wall_ms());
     count_.store(mappings_.size(), std::memory_order_relaxed);
     changed = generation_.fetch_add(1, std::memory_order_acq_rel) + 1;
   }
-  return persist(changed);
-}
-
-Status QueueMappingTable::persist(uint64_t change) {
-  return file_.write(change, [this] {
-    const uint64_t generation = generation_.load(std::memory_order_acquire);
-    return SnapshotFile::Snapshot{generation, json()};
-  });
+  return file_.write(changed);
 }
 
 Status QueueMappingTable::persist_if_dirty() {
-  return persist(generation_.load(std::memory_order_acquire));
+  if (Status written = file_.write(change_count()); !written) return written;
+  return file_.fold_if_due();
+}
+
+Status QueueMappingTable::close() {
+  return file_.close();
+}
+
+Status QueueMappingTable::apply(const JournalLine& line) {
+  const std::unique_lock lock(mutex_);
+  if (line.kind == "version") return read_version(line.value, version_);
+  if (line.kind != "mapping") return unknown_line(line);
+  if (line.value.empty()) {
+    mappings_.erase(line.key);
+  } else {
+    Result<QueueMapping> mapping = QueueMapping::parse(line.value);
+    if (!mapping) return mapping.error();
+    mapping->topic = line.key;
+    mappings_.insert_or_assign(line.key, std::make_shared<const QueueMapping>(std::move(*mapping)));
+  }
+  count_.store(mappings_.size(), std::memory_order_relaxed);
+  return {};
+}
+
+void QueueMappingTable::take_changes(std::string& lines) {
+  TextSet names;
+  DataVersion version;
+  {
+    const std::unique_lock lock(mutex_);
+    names.swap(changed_);
+    version = version_;
+  }
+  for (const std::string& name : names) {
+    const QueueMappingPtr mapping = find(name);
+    append_journal_line(lines, "mapping", name, mapping != nullptr ? mapping->json() : std::string());
+  }
+  append_journal_line(lines, "version", "", version.json());
 }
 
 std::string QueueMappingTable::json() const {

@@ -26,7 +26,7 @@
 #include "merlin/base/file_system.h"
 #include "merlin/base/result.h"
 #include "meta/data_version.h"
-#include "meta/durable_json.h"
+#include "meta/table_file.h"
 #include "meta/text_map.h"
 
 namespace merlin::meta {
@@ -68,7 +68,7 @@ struct QueueMapping {
 
 using QueueMappingPtr = std::shared_ptr<const QueueMapping>;
 
-class QueueMappingTable {
+class QueueMappingTable : private TableContent {
  public:
   static constexpr size_t queues_per_topic_max = 65'536;
   static constexpr size_t items_per_queue_max = 1'024;
@@ -92,20 +92,27 @@ class QueueMappingTable {
   Status update(QueueMapping next, bool force);
   // Nothing happens when there is none.
   Status remove(std::string_view topic);
+  // As TopicTable's.
   Status persist_if_dirty();
+  Status close();
   // {"dataVersion":..,"topicQueueMappingInfoMap":{..}}: the file, compact.
   std::string json() const;
 
  private:
   Result<QueueMapping> merged(QueueMapping next, bool force) const;
   Status decode(std::string_view text);
-  Status persist(uint64_t change);
+  Status apply(const JournalLine& line);
+  uint64_t change_count() const override { return generation_.load(std::memory_order_acquire); }
+  size_t row_count() const override { return count_.load(std::memory_order_relaxed); }
+  Status write_json(const Sink& sink) const override { return sink(json()); }
+  void take_changes(std::string& lines) override;
 
   const Clock& clock_;
-  SnapshotFile file_;
+  TableFile file_;
   std::mutex change_mutex_;            // one decision at a time: read, change, publish
   mutable std::shared_mutex mutex_;    // held for a look-up or an exchange, never while writing a file
   TextMap<QueueMappingPtr> mappings_;  // guarded by mutex_
+  TextSet changed_;                    // guarded by mutex_; topics whose journal line is due
   DataVersion version_;                // guarded by mutex_
   std::atomic<uint64_t> generation_{1};
   std::atomic<size_t> count_{0};  // size of mappings_; changes under mutex_

@@ -5,6 +5,7 @@
 #include "merlin/base/log.h"
 #include "merlin/message/names.h"
 #include "meta/data_version_json.h"
+#include "meta/json_cursor.h"
 #include "meta/topic_config.h"
 #include "meta/topic_config_json.h"
 
@@ -21,6 +22,11 @@ int32_t sane_queue_nums(std::string_view topic, int32_t wanted) {
   return given;
 }
 
+void make_sane(TopicConfig& config) {
+  config.read_queue_nums = sane_queue_nums(config.name, config.read_queue_nums);
+  config.write_queue_nums = sane_queue_nums(config.name, config.write_queue_nums);
+}
+
 TopicConfig make_topic(std::string_view name, int32_t queue_nums, int32_t perm = perm_read | perm_write) {
   TopicConfig config;
   config.name = name;
@@ -33,7 +39,7 @@ TopicConfig make_topic(std::string_view name, int32_t queue_nums, int32_t perm =
 }  // namespace
 
 TopicTable::TopicTable(FileSystem& files, const Clock& clock, const std::string& store_root)
-    : clock_(clock), file_(files, store_root + "/config/topics.json") {
+    : clock_(clock), file_(files, clock, store_root, "topics", *this) {
   version_.timestamp_ms = clock.wall_ms();
 }
 
@@ -61,40 +67,56 @@ void TopicTable::add_system_topics(const Setup& setup) {
   if (setup.timer_wheel_enable) topics.push_back(make_topic("rmq_sys_wheel_timer", 1));
   for (TopicConfig& config : topics) {
     made_system_topics_.insert(config.name);
-    std::string name = config.name;
-    topics_.insert_or_assign(std::move(name), std::make_shared<const TopicConfig>(std::move(config)));
+    topics_.put(std::make_shared<const TopicConfig>(std::move(config)));
   }
 }
 
 Status TopicTable::decode(std::string_view text) {
-  nlohmann::json object;
-  if (Status parsed = parse_json(text, object); !parsed) return parsed;
-  if (!object.is_object()) return Error{Errc::corrupt, "not an object"};
-  FieldReader reader(object);
   DataVersion version = version_;
-  if (const nlohmann::json* field = reader.find("dataVersion")) {
-    Result<DataVersion> read = data_version_of(*field);
-    if (!read) return read.error();
-    version = *read;
-  }
-  std::vector<TopicConfig> topics;
-  if (const nlohmann::json* table = reader.find("topicConfigTable")) {
-    if (!table->is_object()) return Error{Errc::corrupt, "topicConfigTable is not an object"};
-    for (const auto& [name, value] : table->items()) {
-      Result<TopicConfig> config = topic_config_of(value);
-      if (!config) return config.error();
-      config->name = name;
-      config->read_queue_nums = sane_queue_nums(name, config->read_queue_nums);
-      config->write_queue_nums = sane_queue_nums(name, config->write_queue_nums);
-      topics.push_back(std::move(*config));
+  std::vector<TopicPtr> topics;
+  Status status;
+  JsonCursor cursor(text);
+  const auto table = [&](std::string_view name) {
+    Result<TopicConfig> config = topic_config_of(cursor);
+    if (!config) {
+      status = config.error();
+      return false;
     }
-  }
+    config->name = name;
+    make_sane(*config);
+    topics.push_back(std::make_shared<const TopicConfig>(std::move(*config)));
+    return true;
+  };
+  const bool is_sound = cursor.object([&](std::string_view key) {
+    std::string_view other;
+    if (cursor.null()) return true;
+    if (key == "topicConfigTable") return cursor.object(table);
+    if (!cursor.skip_value(other)) return false;
+    if (key == "dataVersion") status = read_version(other, version);
+    return status.ok();
+  });
+  if (!status) return status;
+  if (!is_sound || !cursor.at_end()) return cursor.error();
   const std::unique_lock lock(mutex_);
-  for (TopicConfig& config : topics) {
-    std::string name = config.name;
-    topics_.insert_or_assign(std::move(name), std::make_shared<const TopicConfig>(std::move(config)));
-  }
+  topics_.reserve(topics_.size() + topics.size());
+  for (TopicPtr& topic : topics) topics_.put(std::move(topic));
   version_ = version;
+  return {};
+}
+
+Status TopicTable::apply(const JournalLine& line) {
+  const std::unique_lock lock(mutex_);
+  if (line.kind == "version") return read_version(line.value, version_);
+  if (line.kind != "topic") return unknown_line(line);
+  if (line.value.empty()) {
+    topics_.erase(line.key);
+    return {};
+  }
+  Result<TopicConfig> config = TopicConfig::parse(line.value);
+  if (!config) return config.error();
+  config->name = line.key;
+  make_sane(*config);
+  topics_.put(std::make_shared<const TopicConfig>(std::move(*config)));
   return {};
 }
 
@@ -106,7 +128,8 @@ Status TopicTable::open(const Setup& setup) {
     const std::unique_lock lock(mutex_);
     add_system_topics(setup);
   }
-  const Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); });
+  const Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); },
+                                               [this](const JournalLine& line) { return apply(line); });
   if (!loaded) return loaded.error().with("topics");
   generation_.fetch_add(1, std::memory_order_release);
   // What the backup holds, or the system topics alone, is not in the file yet.
@@ -117,8 +140,7 @@ Status TopicTable::open(const Setup& setup) {
 
 TopicPtr TopicTable::find(std::string_view name) const {
   const std::shared_lock lock(mutex_);
-  const auto it = topics_.find(name);
-  return it == topics_.end() ? nullptr : it->second;
+  return topics_.find(name);
 }
 
 bool TopicTable::is_order(std::string_view name) const {
@@ -130,8 +152,7 @@ std::vector<TopicPtr> TopicTable::all() const {
   std::vector<TopicPtr> out;
   {
     const std::shared_lock lock(mutex_);
-    out.reserve(topics_.size());
-    for (const auto& [name, topic] : topics_) out.push_back(topic);
+    out.assign(topics_.begin(), topics_.end());
   }
   std::sort(out.begin(), out.end(), [](const TopicPtr& a, const TopicPtr& b) { return a->name < b->name; });
   return out;
@@ -154,8 +175,8 @@ bool TopicTable::is_system_topic(std::string_view name) const {
 uint64_t TopicTable::publish_all(std::vector<TopicConfig> configs) {
   const std::unique_lock lock(mutex_);
   for (TopicConfig& config : configs) {
-    std::string name = config.name;
-    topics_.insert_or_assign(std::move(name), std::make_shared<const TopicConfig>(std::move(config)));
+    changed_.insert(config.name);
+    topics_.put(std::make_shared<const TopicConfig>(std::move(config)));
   }
   version_.next(clock_.wall_ms());
   return generation_.fetch_add(1, std::memory_order_acq_rel) + 1;
@@ -167,34 +188,60 @@ uint64_t TopicTable::publish(TopicConfig config) {
   return publish_all(std::move(one));
 }
 
-Status TopicTable::persist(uint64_t change) {
-  return file_.write(change, [this] {
-    const uint64_t generation = this->generation();
-    return SnapshotFile::Snapshot{generation, json()};
-  });
-}
-
 void TopicTable::persist_or_warn(uint64_t change) {
-  if (Status written = persist(change); !written) log_error("meta", "{}; will be tried again", written.error().message);
+  if (Status written = file_.write(change); !written)
+    log_error("meta", "{}; will be tried again", written.error().message);
 }
 
 Status TopicTable::persist_if_dirty() {
-  return persist(generation());
+  if (Status written = file_.write(generation()); !written) return written;
+  return file_.fold_if_due();
+}
+
+Status TopicTable::close() {
+  return file_.close();
+}
+
+Status TopicTable::write_json(const Sink& sink) const {
+  const DataVersion version = this->version();
+  std::string piece = fmt::format(R"({{"dataVersion":{},"topicConfigTable":{{)", version.json());
+  bool is_first = true;
+  for (const TopicPtr& topic : all()) {
+    if (!is_first) piece.push_back(',');
+    is_first = false;
+    append_json_string(piece, topic->name);
+    piece.push_back(':');
+    append_topic_json(piece, *topic);
+    if (piece.size() < json_piece_bytes) continue;
+    if (Status s = sink(piece); !s) return s;
+    piece.clear();
+  }
+  piece += "}}";
+  return sink(piece);
 }
 
 std::string TopicTable::json() const {
-  const DataVersion version = this->version();
-  std::string out = fmt::format(R"({{"dataVersion":{},"topicConfigTable":{{)", version.json());
-  bool is_first = true;
-  for (const TopicPtr& topic : all()) {
-    if (!is_first) out.push_back(',');
-    is_first = false;
-    append_json_string(out, topic->name);
-    out.push_back(':');
-    append_topic_json(out, *topic);
-  }
-  out += "}}";
+  std::string out;
+  (void)write_json([&out](std::string_view piece) -> Status {
+    out += piece;
+    return {};
+  });
   return out;
+}
+
+void TopicTable::take_changes(std::string& lines) {
+  TextSet names;
+  DataVersion version;
+  {
+    const std::unique_lock lock(mutex_);
+    names.swap(changed_);
+    version = version_;
+  }
+  for (const std::string& name : names) {
+    const TopicPtr topic = find(name);
+    append_journal_line(lines, "topic", name, topic != nullptr ? topic->json() : std::string());
+  }
+  append_journal_line(lines, "version", "", version.json());
 }
 
 void TopicTable::set_auto_create(bool enable, int32_t default_topic_queue_nums) {
@@ -307,7 +354,7 @@ Result<TopicPtr> TopicTable::update(TopicConfig config) {
     if (!next) return next.error();
     changed = publish(std::move(*next));
   }
-  if (Status written = persist(changed); !written) return written.error();
+  if (Status written = file_.write(changed); !written) return written.error();
   return find(name);
 }
 
@@ -326,7 +373,7 @@ Status TopicTable::update_list(std::vector<TopicConfig> configs) {
     }
   }
   if (changed == 0) return status;
-  Status written = persist(changed);
+  Status written = file_.write(changed);
   return status ? written : status;
 }
 
@@ -335,14 +382,15 @@ Status TopicTable::remove(std::string_view name) {
   {
     const std::lock_guard change(change_mutex_);
     const std::unique_lock lock(mutex_);
-    const auto it = topics_.find(name);
-    if (it == topics_.end()) return Error{Errc::not_found, fmt::format("topic {} does not exist", name)};
-    log_info("meta", "removed topic {}", it->second->text());
-    topics_.erase(it);
+    const TopicPtr old = topics_.find(name);
+    if (old == nullptr) return Error{Errc::not_found, fmt::format("topic {} does not exist", name)};
+    log_info("meta", "removed topic {}", old->text());
+    topics_.erase(name);
+    changed_.insert(old->name);
     version_.next(clock_.wall_ms());
     changed = generation_.fetch_add(1, std::memory_order_acq_rel) + 1;
   }
-  return persist(changed);
+  return file_.write(changed);
 }
 
 void TopicTable::set_unit_flags(std::string_view name, std::optional<bool> unit, std::optional<bool> unit_sub) {

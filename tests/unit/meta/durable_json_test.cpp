@@ -103,41 +103,6 @@ TEST_F(DurableFile, BothBrokenIsAnErrorWithBothReasons) {
   EXPECT_TRUE(files_.exists(path_));  // nothing is thrown away
 }
 
-TEST_F(DurableFile, SnapshotWritersShareOneWrite) {
-  SnapshotFile file(files_, path_);
-  std::atomic<uint64_t> change{0};
-  std::atomic<int> taken{0};
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&] {
-      for (int i = 0; i < 50; ++i) {
-        const uint64_t mine = ++change;
-        ASSERT_TRUE(file.write(mine, [&] {
-          ++taken;
-          const uint64_t now = change;
-          return SnapshotFile::Snapshot{now, std::to_string(now)};
-        }));
-        ASSERT_GE(std::stoull(read_file(files_, path_)), mine);
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_LE(taken, 200);
-  EXPECT_EQ(read_file(files_, path_), "200");
-}
-
-TEST_F(DurableFile, FailedSnapshotIsTriedAgain) {
-  SnapshotFile file(files_, path_);
-  const auto take = [] { return SnapshotFile::Snapshot{1, "text"}; };
-  files_.add_fault({.op = FileOp::sync, .path_part = {}, .sys_errno = EIO});
-  const Status failed = file.write(1, take);
-  ASSERT_FALSE(failed);
-  EXPECT_EQ(failed.error().code, Errc::io);
-  EXPECT_THAT(failed.error().message, HasSubstr(path_));
-  EXPECT_TRUE(file.write(1, take));
-  EXPECT_EQ(read_file(files_, path_), "text");
-}
-
 TEST(DataVersion, JsonInApachesOrder) {
   DataVersion version;
   version.next(start_ms);
