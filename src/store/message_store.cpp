@@ -30,6 +30,8 @@ std::string_view text(GetStatus status) {
       return "NO_MESSAGE_IN_QUEUE";
     case GetStatus::offset_reset:
       return "OFFSET_RESET";
+    case GetStatus::damaged:
+      return "MESSAGE_DAMAGED";
   }
   return "UNKNOWN";
 }
@@ -117,6 +119,7 @@ bool MessageStore::writable(std::string& why) const {
 void MessageStore::get(const ConsumeQueue* queue, int64_t offset, const GetLimits& limits, const MessageFilter* filter,
                        GetResult& out) const {
   out.bytes.clear();
+  out.error.clear();
   out.message_count = 0;
   out.behind_memory = false;
   out.min_offset = 0;
@@ -163,9 +166,13 @@ Status MessageStore::query(std::string_view topic, std::string_view key, int32_t
   if (!found) return found.error();
   index_last_timestamp_ms = found->last_update_timestamp_ms;
   index_last_physical_offset = found->last_update_physical_offset;
-  // Retention may be ahead of the index: such entries are passed over.
-  for (const int64_t offset : found->physical_offsets) (void)impl_->record_at(offset, out).ok();
-  return {};
+  // Retention may be ahead of the index: such entries are passed over. Damage is told only where nothing else was
+  // found.
+  Status damaged;
+  for (const int64_t offset : found->physical_offsets) {
+    if (Status s = impl_->record_at(offset, out); !s && s.error().code == Errc::corrupt) damaged = s;
+  }
+  return out.bytes > 0 ? Status() : damaged;
 }
 
 void MessageStore::delete_expired_soon() {
@@ -181,6 +188,8 @@ StoreStats MessageStore::stats() const {
   s.dispatched_offset = impl_->dispatcher.position();
   s.indexed_offset = impl_->follower ? impl_->follower->position() : 0;
   s.boot_ms = impl_->boot_ms;
+  s.damaged_ranges = impl_->damage.count();
+  s.damaged_bytes = impl_->damage.bytes();
   if (s.max_physical_offset > s.min_physical_offset) {
     const auto rest = std::min<int64_t>(s.max_physical_offset - s.min_physical_offset, INT32_MAX);
     s.earliest_store_timestamp_ms =

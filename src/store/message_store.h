@@ -112,6 +112,7 @@ enum class GetStatus {
   no_matched_logic_queue,
   no_message_in_queue,
   offset_reset,
+  damaged,  // ours: the message was there and cannot be read any more; GetResult::error names the place
 };
 std::string_view text(GetStatus status);  // "FOUND", "OFFSET_OVERFLOW_ONE", ...
 
@@ -142,6 +143,7 @@ struct GetResult {
   int64_t min_offset = 0;
   int64_t max_offset = 0;
   int32_t message_count = 0;
+  std::string error;           // damaged: what and where
   bool behind_memory = false;  // the reader lags beyond the hot share: a slave may be suggested
   LogBytes bytes;
 };
@@ -182,6 +184,8 @@ struct StoreStats {
   int64_t boot_ms = 0;
   int64_t earliest_store_timestamp_ms = -1;
   double commit_log_disk_ratio = 0;
+  int64_t damaged_ranges = 0;  // places of the log, known so far, whose messages are answered with an error
+  int64_t damaged_bytes = 0;
 };
 
 class MessageStore {
@@ -235,7 +239,7 @@ class MessageStore {
   // Whether the message at this offset is within the hot share of memory (decides where new groups start).
   bool is_in_memory(const ConsumeQueue* queue, int64_t offset) const;
 
-  // The record at a physical offset; Errc::not_found when no record starts there.
+  // The record at a physical offset; Errc::not_found when no record starts there, Errc::corrupt when one did.
   Status record_at(int64_t physical_offset, LogBytes& out) const;
   // Records whose topic#key hash fits, newest first, stored within [begin_ms, end_ms]. Hash-only: clients check the
   // keys.

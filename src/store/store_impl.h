@@ -9,6 +9,7 @@
 #include "store/index/key_index.h"
 #include "store/keeper.h"
 #include "store/log/commit_log.h"
+#include "store/log/damage.h"
 #include "store/log/flusher.h"
 #include "store/log/recovery.h"
 #include "store/log/retention.h"
@@ -32,17 +33,31 @@ struct MessageStore::Impl {
   Status recover(bool clean, Checkpoint& checkpoint);
   Status open_index(bool clean, const Checkpoint& checkpoint);
   Status distrust_queues(Checkpoint& checkpoint);
-  Result<ScanEnd> rebuild(const ScanStart& start, Checkpoint& checkpoint);
+  Result<Synced> synced_point(bool clean, const std::optional<Progress>& progress, const Checkpoint& checkpoint) const;
+  Result<LogEnd> rebuild(const ScanStart& start, const LogEnd& end, const Synced& synced, Checkpoint& checkpoint);
+  Result<bool> feed_queues(int64_t from, int64_t end, bool from_log_begin);
   // Whether the record that the unit names is that message of the queue; also when it is gone.
   bool fits(const ConsumeQueue& queue, int64_t queue_offset, const QueueUnit& unit) const;
+  // --- units whose records are damaged (store_damage.cpp)
+  struct LostUnits {
+    ConsumeQueue* queue = nullptr;
+    int64_t end = 0;  // one past the last queue offset whose record lies in damage
+    int64_t physical_offset = 0;
+  };
+  std::vector<LostUnits> lost_units(int64_t from);
+  Status put_lost_units(const std::vector<LostUnits>& lost);
+  Status put_units_of_damage(const message::RecordView& record);
+  Status put_damaged_units(ConsumeQueue& queue, int64_t end, const DamagedRange& range);
 
   // --- reading (store_read.cpp)
+  class Collector;
   bool hot(int64_t physical_offset, int64_t log_end) const { return log_end - physical_offset <= hot_bytes; }
   void get(const ConsumeQueue& queue, int64_t offset, const GetLimits& limits, const MessageFilter* filter,
            GetResult& out);
   int64_t store_timestamp(const ConsumeQueue& queue, int64_t offset) const;
   int64_t offset_by_time(const ConsumeQueue& queue, int64_t timestamp_ms, Boundary boundary) const;
   Status record_at(int64_t physical_offset, LogBytes& out) const;
+  DamagedRange damage_at(const QueueUnit& unit, const std::string& why);
 
   // Constant after construction.
   const StoreOptions options;
@@ -55,6 +70,7 @@ struct MessageStore::Impl {
   bool opened = false;                  // constant after open()
   std::unique_ptr<File> lock;
 
+  mutable DamageList damage;
   const std::unique_ptr<QueueIndex> queue_index;
   QueueIndex& queues;
   Dispatcher dispatcher;

@@ -4,6 +4,7 @@
 
 #include "merlin/base/log.h"
 #include "store/log/log_reader.h"
+#include "store/log/synced_point.h"
 #include "store/queue/file_index.h"
 #include "store/store_impl.h"
 
@@ -105,7 +106,7 @@ Status MessageStore::Impl::open_index(bool clean, const Checkpoint& checkpoint) 
   index_options.entries_max = options.index_entries_max;
   index = std::make_unique<KeyIndex>(path("index"), files, clock, index_options);
   if (Status s = index->open(checkpoint.index_timestamp_ms, clean, log.end()); !s) return s;
-  follower = std::make_unique<IndexFollower>(*index, log.segments(), [this] { return dispatcher.position(); });
+  follower = std::make_unique<IndexFollower>(*index, log.segments(), damage, [this] { return dispatcher.position(); });
   return {};
 }
 
@@ -121,9 +122,14 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
     checkpoint = {};
   }
   const auto& progress = loaded->progress;
+  const auto synced = synced_point(clean, progress, checkpoint);
+  if (!synced) return synced.error();
   const ScanStart start = loaded->torn ? ScanStart{log.begin(), false}
                                        : find_scan_start(segments, progress, loaded->any, checkpoint, clean,
                                                          [this] { return queues.loaded_max_physical(); });
+  // First the whole log is looked at, then the queues are cut: what they say about damaged records is not to be lost.
+  const LogEnd end = check_log(segments, start.offset, options.check_crc_on_recover, *synced, damage);
+  const auto lost = loaded->torn ? std::vector<LostUnits>() : lost_units(start.offset);
   const auto fit = [this](const ConsumeQueue& queue, int64_t at, const QueueUnit& unit) {
     return fits(queue, at, unit);
   };
@@ -131,28 +137,25 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
     if (Status s = distrust_queues(checkpoint); !s) return s;
   }
   if (Status s = queues.start_from({start.offset, start.from_progress, clean, fit}); !s) return s;
-  const auto end = rebuild(start, checkpoint);
-  if (!end) return end.error();
-  if (progress && start.from_progress && end->offset < progress->log_synced_offset) {
-    log_error("store", "the log breaks off at {} ({}), but {} had been synced: messages are lost", end->offset,
-              end->why, progress->log_synced_offset);
-  }
-  if (Status s = cut_log(segments, end->offset); !s) return s;
+  auto last = rebuild(start, end, *synced, checkpoint);
+  if (!last) return last.error();
+  if (Status s = put_lost_units(lost); !s) return s;
+  if (Status s = cut_log(segments, last->offset); !s) return s;
+  damage.cut(last->offset);
   // Bytes that only the page cache holds must not be called durable.
-  for (const auto& segment : segments.covering(start.offset, end->offset)) {
+  for (const auto& segment : segments.covering(start.offset, last->offset)) {
     if (Status s = segment->sync(); !s) return s;
   }
-  int64_t timestamp = end->last_timestamp_ms;
-  int64_t last_record = end->last_record_offset;
-  if (end->records == 0 && progress && start.from_progress) {
-    timestamp = progress->last_record_timestamp_ms;
-    last_record = progress->last_record_offset;
+  if (last->records == 0 && progress && start.from_progress) {
+    last->last_timestamp_ms = progress->last_record_timestamp_ms;
+    last->last_record_offset = progress->last_record_offset;
   }
-  log.set_end(end->offset, timestamp);
-  dispatcher.set_position(end->offset, timestamp, last_record);
+  log.set_end(last->offset, last->last_timestamp_ms);
+  dispatcher.set_position(last->offset, last->last_timestamp_ms, last->last_record_offset);
   queues.opened(log.begin());
-  log_info("store", "{} stop, scanned from {} ({}): {} records, the log ends at {}, {} ms", clean ? "clean" : "unclean",
-           start.offset, start.from_progress ? "merlin.progress" : "Apache's rule", end->records, end->offset,
+  log_info("store", "{} stop, scanned from {} ({}): {} records, the log ends at {}{}, {} ms",
+           clean ? "clean" : "unclean", start.offset, start.from_progress ? "merlin.progress" : "Apache's rule",
+           last->records, last->offset, last->why.empty() ? "" : " (" + last->why + ")",
            (clock.monotonic_ns() - begin_ns) / 1'000'000);
   return {};
 }
@@ -166,30 +169,70 @@ Status MessageStore::Impl::distrust_queues(Checkpoint& checkpoint) {
   return queues.distrust();
 }
 
+// How far the log was on disk at the last stop. Refuses a log that has become shorter than that by whole files: going
+// on would give their offsets to other messages.
+Result<Synced> MessageStore::Impl::synced_point(bool clean, const std::optional<Progress>& progress,
+                                                const Checkpoint& checkpoint) const {
+  const SegmentList& segments = log.segments();
+  const auto point = read_synced_point(files, path("merlin.synced"));
+  int64_t offset = point ? point->offset : 0;
+  if (progress) offset = std::max(offset, progress->log_synced_offset);
+  const int64_t files_end = segments.empty() ? 0 : segments.all().back()->end();
+  if (files_end < offset) {
+    return Error{Errc::corrupt,
+                 "the commit log was synced up to offset " + std::to_string(offset) + ", but its files in " +
+                     options.commit_log_dir +
+                     (segments.empty() ? " are gone" : " end at " + std::to_string(files_end)) +
+                     ". Mount the volume, or bring the files back from a copy; to go on without what they held, remove "
+                     "merlin.synced and merlin.progress from " +
+                     options.root_dir};
+  }
+  Synced synced;
+  synced.offset = offset;
+  if (offset == 0) {
+    synced.everything = clean;
+    synced.before_ms = checkpoint.log_timestamp_ms;
+    if (!clean && checkpoint.log_timestamp_ms == 0) synced.offset = last_written_segment(segments);
+  } else if (!point || checkpoint.log_timestamp_ms > point->timestamp_ms) {
+    // Another broker has used the directory since.
+    synced.everything = clean;
+    synced.before_ms = checkpoint.log_timestamp_ms;
+  }
+  return synced;
+}
+
 // Dispatches everything from `start` on; a queue that lacks units in front of it makes us start over from the
 // beginning.
-Result<ScanEnd> MessageStore::Impl::rebuild(const ScanStart& start, Checkpoint& checkpoint) {
-  bool hole = false;
-  bool from_begin = start.offset == log.begin();
-  const auto visit = [&](const message::RecordView& record) -> Status {
-    auto fed = dispatcher.feed(record, from_begin);
-    if (!fed) return fed.error();
-    if (*fed) return {};
-    hole = true;
-    return Error{Errc::corrupt, "a unit is missing"};
-  };
-  const bool crc = options.check_crc_on_recover;
-  auto end = scan_log(log.segments(), start.offset, crc, visit);
-  if (end || !hole) return end;
+Result<LogEnd> MessageStore::Impl::rebuild(const ScanStart& start, const LogEnd& end, const Synced& synced,
+                                           Checkpoint& checkpoint) {
+  auto fed = feed_queues(start.offset, end.offset, start.offset == log.begin());
+  if (!fed) return fed.error();
+  if (*fed) return end;
   log_warn("store", "consume queues lack units in front of offset {}: all are built again", start.offset);
   if (Status s = distrust_queues(checkpoint); !s) return s.error();
   if (Status s = queues.reset_all(); !s) return s.error();
-  from_begin = true;
-  return scan_log(log.segments(), log.begin(), crc, visit);
+  const LogEnd whole = check_log(log.segments(), log.begin(), options.check_crc_on_recover, synced, damage);
+  fed = feed_queues(log.begin(), whole.offset, true);
+  if (!fed) return fed.error();
+  return whole;
+}
+
+// False: a unit is missing in front of a record's.
+Result<bool> MessageStore::Impl::feed_queues(int64_t from, int64_t end, bool from_log_begin) {
+  LogReader reader(log.segments(), from, false, &damage, size_t{1} << 20);
+  while (reader.next(end) == LogReader::Step::record) {
+    const message::RecordView& record = reader.record();
+    if (Status s = put_units_of_damage(record); !s) return s.error();
+    auto fed = dispatcher.feed(record, from_log_begin);
+    if (!fed) return fed.error();
+    if (!*fed) return false;
+  }
+  return true;
 }
 
 bool MessageStore::Impl::fits(const ConsumeQueue& queue, int64_t queue_offset, const QueueUnit& unit) const {
-  if (unit.physical_offset < log.begin()) return true;
+  // What is damaged was its message once.
+  if (unit.physical_offset < log.begin() || unit.damaged() || damage.find(unit.physical_offset)) return true;
   LogReader reader(log.segments(), unit.physical_offset, false);
   if (reader.next(unit.physical_offset + unit.size) != LogReader::Step::record) return false;
   const message::RecordView& r = reader.record();

@@ -3,12 +3,17 @@
 #include <array>
 
 #include "store/log/log_reader.h"
+#include "store/log/resync.h"
 #include "store/store_impl.h"
 
 namespace merlin::store {
 
+// Light queues are entered by records that carry the place in another queue.
+static constexpr std::string_view light_queue_prefix = "%LMQ%";
+
 // Units copied out of a queue at a time.
 static constexpr size_t units_per_read = 64;
+static constexpr size_t record_read_bytes = 16 * 1024;
 
 void add_record(LogBytes& out, ByteView record, const std::shared_ptr<const void>& pin) {
   out.bytes += record.size();
@@ -21,13 +26,18 @@ void add_record(LogBytes& out, ByteView record, const std::shared_ptr<const void
   if (out.pins.empty() || out.pins.back() != pin) out.pins.push_back(pin);
 }
 
-namespace {
-
 // The state of one get(), and the decision about each unit.
-class Collector {
+class MessageStore::Impl::Collector {
  public:
-  Collector(const CommitLog& log, const GetLimits& limits, const MessageFilter* filter, GetResult& out)
-      : segments_(log.segments()), end_(log.end()), limits_(limits), filter_(filter), out_(out) {}
+  Collector(Impl& store, const ConsumeQueue& queue, const GetLimits& limits, const MessageFilter* filter,
+            GetResult& out)
+      : store_(store),
+        end_(store.log.end()),
+        queue_id_(queue.id()),
+        many_queues_(queue.topic().starts_with(light_queue_prefix)),
+        limits_(limits),
+        filter_(filter),
+        out_(out) {}
 
   int64_t log_end() const { return end_; }
 
@@ -40,53 +50,103 @@ class Collector {
     return bytes > limits_.bytes_on_disk_max || out_.message_count >= limits_.count_on_disk_max;
   }
 
-  void take(const QueueUnit& unit) {
-    if (unit.physical_offset < skip_below_) return;
+  // False: the answer ends in front of this unit.
+  bool take(const QueueUnit& unit, int64_t queue_offset) {
+    if (unit.physical_offset < skip_below_) return true;
+    if (unit.damaged()) return damaged(unit, queue_offset, "its record is lost");
     if (filter_ != nullptr && !filter_->matches_tags_code(unit.tags_code)) return miss(GetStatus::no_matched_message);
-    const ByteView record = find(unit);
-    if (record.empty()) {
+    if (!find_segment(unit)) {
       // Its segment is gone; so is everything up to the next one.
-      const int64_t size = segments_.segment_size_bytes();
+      const int64_t size = store_.options.segment_size_bytes;
       skip_below_ = unit.physical_offset + size - unit.physical_offset % size;
       return miss(GetStatus::message_was_removing);
     }
+    const auto record = read(unit);
+    if (!record) return damaged(unit, queue_offset, record.error().message);
+    if (const char* why = misfit(*record, unit, queue_offset)) return damaged(unit, queue_offset, why);
     if (filter_ != nullptr && filter_->needs_record()) {
-      const auto view = message::decode_record(record, false);
+      const auto view = message::decode_record(*record, false);
       if (!view || !filter_->matches_record(*view)) return miss(GetStatus::no_matched_message);
     }
-    add_record(out_.bytes, record, pin_);
+    add_record(out_.bytes, *record, pin_);
     ++out_.message_count;
     out_.status = GetStatus::found;
     skip_below_ = INT64_MIN;
+    return true;
   }
 
  private:
-  void miss(GetStatus status) {
+  bool miss(GetStatus status) {
     if (out_.bytes.bytes == 0) out_.status = status;
+    return true;
   }
 
-  ByteView find(const QueueUnit& unit) {
-    if (unit.physical_offset < 0 || unit.size <= 0 || unit.size > end_ - unit.physical_offset) return {};
-    if (segment_ == nullptr || unit.physical_offset < segment_->start() || unit.physical_offset >= segment_->end()) {
-      segment_ = segments_.find(unit.physical_offset);
-      if (segment_ == nullptr) return {};
-      pin_ = segment_->mapping();
+  bool find_segment(const QueueUnit& unit) {
+    if (unit.physical_offset < 0 || unit.size <= 0 || unit.size > end_ - unit.physical_offset) return false;
+    if (segment_ != nullptr && segment_->start() <= unit.physical_offset && unit.physical_offset < segment_->end()) {
+      return true;
     }
-    if (unit.physical_offset + unit.size > segment_->end()) return {};
-    return {segment_->at(unit.physical_offset), static_cast<size_t>(unit.size)};
+    pin_ = nullptr;
+    segment_ = store_.log.segments().find(unit.physical_offset);
+    return segment_ != nullptr;
   }
 
-  const SegmentList& segments_;
+  Result<ByteView> read(const QueueUnit& unit) {
+    if (unit.physical_offset + unit.size > segment_->end()) {
+      return Error{Errc::corrupt, "it would end behind its segment"};
+    }
+    if (pin_ == nullptr) {
+      auto map = segment_->mapping();
+      if (!map) return map.error();
+      bytes_ = (*map)->data();
+      pin_ = std::move(*map);
+    }
+    return ByteView(bytes_ + (unit.physical_offset - segment_->start()), static_cast<size_t>(unit.size));
+  }
+
+  // What does not fit at fixed places of the record; nullptr: nothing. A unit may be stale, a sector lost.
+  const char* misfit(ByteView record, const QueueUnit& unit, int64_t queue_offset) const {
+    if (record.size() < record_head_bytes) return "the record is too short";
+    const auto magic = load_be<int32_t>(record.data() + 4);
+    if (magic != message::magic_v1 && magic != message::magic_v2) return "the record's magic does not fit";
+    if (load_be<int32_t>(record.data()) != unit.size) return "the record's size does not fit";
+    if (load_be<int64_t>(record.data() + message::physical_offset_at) != unit.physical_offset) {
+      return "the record says it stands elsewhere";
+    }
+    // Records in many queues carry the place in one of them.
+    if (many_queues_) return nullptr;
+    if (load_be<int32_t>(record.data() + queue_id_at) != queue_id_) return "the record is of another queue";
+    if (load_be<int64_t>(record.data() + message::queue_offset_at) != queue_offset) {
+      return "the record has another queue offset";
+    }
+    return nullptr;
+  }
+
+  // A pull that begins with such a message is told so; one that has others ends in front of it.
+  bool damaged(const QueueUnit& unit, int64_t queue_offset, const std::string& why) {
+    if (out_.message_count > 0) return false;
+    const auto range = store_.damage_at(unit, why);
+    out_.status = GetStatus::damaged;
+    out_.error = "queue offset " + std::to_string(queue_offset) + " cannot be read: " + text(range) +
+                 "; reset the consumer's offset to go on behind it";
+    return false;
+  }
+
+  static constexpr size_t queue_id_at = 12;
+  static constexpr size_t record_head_bytes = message::physical_offset_at + 8;
+
+  Impl& store_;
   const int64_t end_;
+  const int32_t queue_id_;
+  const bool many_queues_;
   const GetLimits& limits_;
   const MessageFilter* const filter_;
   GetResult& out_;
   std::shared_ptr<Segment> segment_;
   std::shared_ptr<const void> pin_;
+  const uint8_t* bytes_ = nullptr;
   int64_t skip_below_ = INT64_MIN;
 };
-
-}  // namespace
 
 void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const GetLimits& limits,
                              const MessageFilter* filter, GetResult& out) {
@@ -101,7 +161,7 @@ void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const Ge
   if (offset == out.max_offset) return answer(GetStatus::offset_overflow_one, offset);
   if (offset > out.max_offset) return answer(GetStatus::offset_overflow_badly, out.max_offset);
 
-  Collector collector(log, limits, filter, out);
+  Collector collector(*this, queue, limits, filter, out);
   answer(GetStatus::no_matched_message, offset);
   // One call looks at one file of the queue at most, and at this many bytes of units.
   const int64_t file_end = queue.next_file(offset);
@@ -121,9 +181,10 @@ void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const Ge
     for (size_t i = 0; i < count; ++i, ++next) {
       full = collector.full(units[i], hot(units[i].physical_offset, collector.log_end()));
       if (full) break;
+      full = !collector.take(units[i], next);
+      if (full) break;
       last_physical = units[i].physical_offset;
       out.next_begin_offset = next + 1;
-      collector.take(units[i]);
     }
   }
   out.behind_memory = collector.log_end() - last_physical > hot_bytes;
@@ -156,19 +217,46 @@ int64_t MessageStore::Impl::offset_by_time(const ConsumeQueue& queue, int64_t ti
   return std::max(min, low - 1);  // the last that is not younger
 }
 
-Status MessageStore::Impl::record_at(int64_t physical_offset, LogBytes& out) const {
-  const int64_t end = log.end();
-  const LogSlice slice =
-      physical_offset >= 0 && physical_offset < end ? log_slice(log.segments(), physical_offset) : LogSlice{};
-  const auto limit = static_cast<size_t>(std::max(end - physical_offset, int64_t{0}));
-  const ByteView bytes = slice.bytes.first(std::min(slice.bytes.size(), limit));
-  const auto record = bytes.empty() ? Result<message::RecordView>(Error{Errc::not_found, "outside of the log"})
-                                    : message::decode_record(bytes, false);
-  if (!record || record->physical_offset != physical_offset) {
-    return Error{Errc::not_found, "no record starts at physical offset " + std::to_string(physical_offset)};
+// The damaged range that a unit's record lies in; made when nobody knew of it.
+DamagedRange MessageStore::Impl::damage_at(const QueueUnit& unit, const std::string& why) {
+  if (auto known = damage.find(unit.physical_offset)) return *known;
+  DamagedRange range{unit.physical_offset, unit.physical_offset + 1, why};
+  const auto segment = log.segments().find(unit.physical_offset);
+  if (segment != nullptr) {
+    range.end = unit.damaged()
+                    ? find_next_record(log.segments(), unit.physical_offset, std::min(segment->end(), log.end()))
+                    : std::min(unit.physical_end(), segment->end());
   }
-  add_record(out, bytes.first(static_cast<size_t>(record->total_size)), slice.pin);
-  return {};
+  damage.add(range);
+  return damage.find(unit.physical_offset).value_or(range);
+}
+
+Status MessageStore::Impl::record_at(int64_t physical_offset, LogBytes& out) const {
+  const auto none = [&] {
+    return Error{Errc::not_found, "no record starts at physical offset " + std::to_string(physical_offset)};
+  };
+  const int64_t end = log.end();
+  const auto segment = physical_offset < 0 || physical_offset >= end ? nullptr : log.segments().find(physical_offset);
+  if (segment == nullptr) return none();
+  if (const auto range = damage.find(physical_offset)) return Error{Errc::corrupt, text(*range)};
+  // Checked with its CRC: these reads are few, and often of what nobody has looked at for long.
+  LogReader reader(log.segments(), physical_offset, true, nullptr, record_read_bytes);
+  const LogReader::Step step = reader.next(std::min(end, segment->end()));
+  if (step == LogReader::Step::record && reader.record().physical_offset == physical_offset) {
+    const auto size = static_cast<size_t>(reader.record().total_size);
+    const auto copy = std::make_shared<std::vector<uint8_t>>(size);
+    if (Status s = segment->read(*copy, physical_offset); !s) return s;
+    add_record(out, *copy, copy);
+    return {};
+  }
+  // The head says that a record is meant to be here: what does not fit is damage, not a wrong question.
+  uint8_t head[message::physical_offset_at + 8];
+  if (physical_offset + static_cast<int64_t>(sizeof head) <= std::min(end, segment->end()) &&
+      segment->read(head, physical_offset) && load_be<int64_t>(head + message::physical_offset_at) == physical_offset) {
+    return Error{Errc::corrupt, "the record at physical offset " + std::to_string(physical_offset) +
+                                    " is damaged: " + reader.error().message};
+  }
+  return none();
 }
 
 }  // namespace merlin::store

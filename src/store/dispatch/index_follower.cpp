@@ -11,8 +11,9 @@ namespace merlin::store {
 // How long to leave a refusing index alone.
 static constexpr int32_t retry_interval_ms = 1000;
 
-IndexFollower::IndexFollower(KeyIndex& index, const SegmentList& segments, std::function<int64_t()> limit)
-    : index_(index), segments_(segments), limit_(std::move(limit)) {}
+IndexFollower::IndexFollower(KeyIndex& index, const SegmentList& segments, DamageList& damage,
+                             std::function<int64_t()> limit)
+    : index_(index), segments_(segments), damage_(damage), limit_(std::move(limit)) {}
 
 IndexFollower::~IndexFollower() {
   abandon();
@@ -85,7 +86,7 @@ void IndexFollower::skip_to_log_begin() {
 
 bool IndexFollower::follow() {
   skip_to_log_begin();
-  LogReader reader(segments_, position(), false);
+  LogReader reader(segments_, position(), false, &damage_);
   while (!abandoned_.load(std::memory_order_acquire)) {
     const int64_t limit = limit_();
     const LogReader::Step step = reader.next(limit);

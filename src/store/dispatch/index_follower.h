@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "store/index/key_index.h"
+#include "store/log/damage.h"
 #include "store/log/segment_list.h"
 
 namespace merlin::store {
@@ -20,7 +21,7 @@ namespace merlin::store {
 class IndexFollower {
  public:
   // `limit` tells how far the log may be read.
-  IndexFollower(KeyIndex& index, const SegmentList& segments, std::function<int64_t()> limit);
+  IndexFollower(KeyIndex& index, const SegmentList& segments, DamageList& damage, std::function<int64_t()> limit);
   ~IndexFollower();
 
   void start(int64_t from, int32_t flush_interval_ms);
@@ -42,6 +43,7 @@ class IndexFollower {
 
   KeyIndex& index_;
   const SegmentList& segments_;
+  DamageList& damage_;
   const std::function<int64_t()> limit_;
   int32_t flush_interval_ms_ = 1000;
   std::atomic<int64_t> position_{0};

@@ -1,9 +1,11 @@
 #include "store/log/recovery.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "merlin/base/log.h"
 #include "store/log/log_reader.h"
+#include "store/log/resync.h"
 
 namespace merlin::store {
 
@@ -45,50 +47,85 @@ ScanStart find_scan_start(const SegmentList& segments, const std::optional<Progr
   return {segments.first_start(), false};
 }
 
-// The CRC covers the body only. A power cut can lose one sector of a record's topic and properties while the rest
-// reached the disk; segments are zero before they are written, so such a sector holds nothing but zeros of this record.
-static bool lacks_a_sector(const SegmentList& segments, const message::RecordView& record) {
-  constexpr int64_t sector_bytes = 512;
-  const auto segment = segments.find(record.physical_offset);
-  if (segment == nullptr) return false;
-  const char* const record_end = record.properties.data() + record.properties.size();
-  // Without properties the record rightly ends with their length, zero.
-  const char* const end = record.properties.empty() ? record.topic.data() + record.topic.size() : record_end;
-  const char* at = record.topic.data();
-  int64_t place = record.physical_offset - segment->start() + record.total_size - (record_end - at);
-  while (at < end) {
-    const char* const stop = at + std::min<int64_t>(sector_bytes - place % sector_bytes, end - at);
-    if (std::all_of(at, stop, [](char c) { return c == 0; })) return true;
-    place += stop - at;
-    at = stop;
+int64_t last_written_segment(const SegmentList& segments) {
+  const auto all = segments.all();
+  for (size_t i = all.size(); i-- > 0;) {
+    LogReader reader(segments, all[i]->start(), true);
+    if (reader.next(all[i]->end()) == LogReader::Step::record) return all[i]->start();
   }
-  return false;
+  return segments.first_start();
 }
 
-Result<ScanEnd> scan_log(const SegmentList& segments, int64_t start, bool check_crc,
-                         const std::function<Status(const message::RecordView&)>& visit) {
-  ScanEnd end;
-  end.offset = start;
+namespace {
+
+// A line now and then, so that a long start explains itself.
+class Lines {
+ public:
+  Lines(int64_t begin, int64_t end) : begin_(begin), end_(end) {}
+  void tell(int64_t position) {
+    if (position < next_look_) return;
+    next_look_ = position + (int64_t{64} << 20);
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_line_) return;
+    next_line_ = now + std::chrono::seconds(2);
+    log_info("store", "checking the commit log: {} MiB since {}, at most {} MiB to go", (position - begin_) >> 20,
+             begin_, (end_ - position) >> 20);
+  }
+
+ private:
+  const int64_t begin_;
+  const int64_t end_;
+  int64_t next_look_ = 0;
+  std::chrono::steady_clock::time_point next_line_ = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+};
+
+}  // namespace
+
+// Where no offset tells how far the log was synced, a record behind the gap may.
+static bool vouched(const SegmentList& segments, int64_t offset, const Synced& synced) {
+  if (synced.everything) return true;
+  LogReader reader(segments, offset, true);
+  return reader.next(INT64_MAX) == LogReader::Step::record && reader.record().store_timestamp_ms < synced.before_ms;
+}
+
+LogEnd check_log(const SegmentList& segments, int64_t start, bool check_crc, const Synced& synced, DamageList& damage) {
+  LogEnd end;
   const auto all = segments.all();
   const int64_t limit = all.empty() ? start : all.back()->end();
-  LogReader reader(segments, start, check_crc);
+  LogReader reader(segments, start, check_crc, nullptr, size_t{1} << 20);
+  Lines lines(start, limit);
   for (;;) {
-    const LogReader::Step step = reader.next(limit);
-    if (step == LogReader::Step::record && check_crc && lacks_a_sector(segments, reader.record())) {
-      end.offset = reader.record().physical_offset;
-      end.why = "a sector of topic or properties is missing";
-      return end;
-    }
+    LogReader::Step step = reader.next(limit);
     end.offset = reader.position();
     if (step == LogReader::Step::end) return end;
+    std::string why;
     if (step == LogReader::Step::broken) {
-      end.why = reader.error().message;
+      why = reader.error().message;
+    } else if (check_crc && lacks_a_sector(reader.record(), segments.segment_size_bytes())) {
+      end.offset = reader.record().physical_offset;
+      why = "a sector of topic or properties is missing";
+    } else {
+      end.last_timestamp_ms = reader.record().store_timestamp_ms;
+      end.last_record_offset = reader.record().physical_offset;
+      ++end.records;
+      lines.tell(end.offset);
+      continue;
+    }
+    int64_t behind = end.offset;
+    if (end.offset < synced.offset) {
+      behind = find_next_record(segments, end.offset, std::min(synced.offset, limit));
+    } else if (synced.everything || synced.before_ms > 0) {
+      behind = find_next_record(segments, end.offset, limit);
+      if (behind == limit || !vouched(segments, behind, synced)) behind = end.offset;
+    }
+    if (behind == end.offset) {
+      end.why = std::move(why);
       return end;
     }
-    if (Status s = visit(reader.record()); !s) return s.error();
-    end.last_timestamp_ms = reader.record().store_timestamp_ms;
-    end.last_record_offset = reader.record().physical_offset;
-    ++end.records;
+    why += synced.offset > end.offset ? "; the log had been synced up to " + std::to_string(synced.offset)
+                                      : "; what stands behind had been synced";
+    damage.add({end.offset, behind, std::move(why)});
+    reader.seek(behind);
   }
 }
 

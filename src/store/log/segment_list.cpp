@@ -14,8 +14,12 @@ SegmentList::SegmentList(FileSystem& files, std::string dir, int64_t segment_siz
     : files_(files), dir_(std::move(dir)), segment_size_(segment_size_bytes) {}
 
 static Error wrong_size(const std::string& path, int64_t size, int64_t expected) {
-  return Error{Errc::corrupt, path + " has " + std::to_string(size) + " bytes; mappedFileSizeCommitLog is " +
-                                  std::to_string(expected) + ". Check the setting, or the file, by hand"};
+  return Error{Errc::corrupt,
+               path + " has " + std::to_string(size) + " bytes; mappedFileSizeCommitLog is " +
+                   std::to_string(expected) +
+                   ". Check the setting. If the file is what is wrong, bring it back from a copy; or give it this size "
+                   "(truncate -s " +
+                   std::to_string(expected) + "): what is lost is then served as an error, all else as before"};
 }
 
 // Whether no record was ever written to these segments: each record and filler begins with its size.
@@ -29,28 +33,46 @@ static bool hold_nothing(FileSystem& files, const std::string& dir, std::span<co
   });
 }
 
-Status SegmentList::load() {
-  const auto names = files_.list(dir_);
+static Error gap_before(const std::string& path, const std::string& missing) {
+  return Error{Errc::corrupt, "the commit log has a gap: " + missing + " is missing in front of " + path +
+                                  ". Bring the file back from a copy; or make an empty one of full size in its place "
+                                  "(truncate -s): what is lost is then served as an error, all else as before"};
+}
+
+// Of the directory's names those that are segments, in order.
+static Result<std::vector<int64_t>> segment_starts(FileSystem& files, const std::string& dir) {
+  const auto names = files.list(dir);
   if (!names) return names.error();
   std::vector<int64_t> starts;
   for (const std::string& name : *names) {
     const auto start = parse_offset_file_name(name);
-    if (!start || files_.is_dir(dir_ + "/" + name)) {
-      log_warn("store", "{}/{} is not a commit log segment: ignored", dir_, name);
-      continue;
+    if (start && !files.is_dir(dir + "/" + name)) {
+      starts.push_back(*start);
+    } else {
+      log_warn("store", "{}/{} is not a commit log segment: ignored", dir, name);
     }
-    starts.push_back(*start);
   }
+  return starts;
+}
+
+static Result<int64_t> size_of(FileSystem& files, const std::string& path) {
+  auto probe = files.open(path, OpenMode::read_only);
+  if (!probe) return probe.error();
+  return (*probe)->size();
+}
+
+Status SegmentList::load() {
+  const auto starts = segment_starts(files_, dir_);
+  if (!starts) return starts.error();
   std::vector<std::shared_ptr<Segment>> loaded;
-  for (size_t i = 0; i < starts.size(); ++i) {
-    const std::string path = dir_ + "/" + offset_file_name(starts[i]);
-    const bool last = i + 1 == starts.size();
-    auto probe = files_.open(path, OpenMode::read_only);
-    if (!probe) return probe.error();
-    const auto size = (*probe)->size();
+  for (size_t i = 0; i < starts->size(); ++i) {
+    const int64_t start = (*starts)[i];
+    const std::string path = dir_ + "/" + offset_file_name(start);
+    const bool last = i + 1 == starts->size();
+    const auto size = size_of(files_, path);
     if (!size) return size.error();
     // A crash may leave the newest file short: it was being made, or cut, at that moment. Those made ahead may follow.
-    const bool newest = last || *size >= segment_size_ || hold_nothing(files_, dir_, std::span(starts).subspan(i + 1));
+    const bool newest = last || *size >= segment_size_ || hold_nothing(files_, dir_, std::span(*starts).subspan(i + 1));
     if (*size > segment_size_ || (*size < segment_size_ && !newest)) return wrong_size(path, *size, segment_size_);
     if (*size == 0 && last) {
       log_warn("store", "{} is empty: removed", path);
@@ -60,17 +82,20 @@ Status SegmentList::load() {
       continue;
     }
     if (*size < segment_size_) log_warn("store", "{} has {} bytes: extended to {}", path, *size, segment_size_);
-    if (starts[i] % segment_size_ != 0) {
+    if (start % segment_size_ != 0) {
       return Error{Errc::corrupt,
                    path + " does not start at a multiple of mappedFileSizeCommitLog " + std::to_string(segment_size_)};
     }
-    if (!loaded.empty() && loaded.back()->end() != starts[i]) {
-      return Error{Errc::corrupt, "the commit log has a gap: the segment before " + path + " ends at " +
-                                      std::to_string(loaded.back()->end())};
+    if (!loaded.empty() && loaded.back()->end() != start) {
+      return gap_before(path, dir_ + "/" + offset_file_name(loaded.back()->end()));
     }
-    auto segment = Segment::open(files_, dir_, starts[i], segment_size_);
-    if (!segment) return segment.error();
-    loaded.push_back(std::move(*segment));
+    if (last || *size < segment_size_) {
+      auto segment = Segment::make(files_, dir_, start, segment_size_, use_);
+      if (!segment) return segment.error();
+      loaded.push_back(std::move(*segment));
+    } else {
+      loaded.push_back(std::make_shared<Segment>(files_, path, start, segment_size_, use_));
+    }
   }
   const std::unique_lock lock(mutex_);
   segments_ = std::move(loaded);
@@ -93,6 +118,7 @@ std::vector<std::shared_ptr<Segment>> SegmentList::all() const {
 }
 
 std::shared_ptr<Segment> SegmentList::find(int64_t offset) const {
+  if (open_count() > open_segments_max + static_cast<int64_t>(newest_kept)) trim();
   const std::shared_lock lock(mutex_);
   if (segments_.empty() || offset < segments_.front()->start()) return nullptr;
   const auto index = static_cast<size_t>((offset - segments_.front()->start()) / segment_size_);
@@ -108,8 +134,24 @@ std::vector<std::shared_ptr<Segment>> SegmentList::covering(int64_t begin, int64
   return out;
 }
 
+void SegmentList::trim() const {
+  std::vector<std::shared_ptr<Segment>> open;
+  {
+    const std::shared_lock lock(mutex_);
+    for (size_t i = 0; i + newest_kept < segments_.size(); ++i) {
+      if (segments_[i]->is_open()) open.push_back(segments_[i]);
+    }
+  }
+  // Some more than needed, so that a scan of old segments does not come here with each step.
+  constexpr size_t kept = static_cast<size_t>(open_segments_max) / 2;
+  if (open.size() <= kept) return;
+  std::sort(open.begin(), open.end(), [](const auto& a, const auto& b) { return a->last_use() < b->last_use(); });
+  open.resize(open.size() - kept);
+  for (const auto& segment : open) segment->release();
+}
+
 Result<std::shared_ptr<Segment>> SegmentList::make(int64_t start) {
-  auto segment = Segment::open(files_, dir_, start, segment_size_);
+  auto segment = Segment::make(files_, dir_, start, segment_size_, use_);
   if (!segment) return segment;
   if (Status s = files_.sync_dir(dir_); !s) return s.error();
   return segment;

@@ -1,13 +1,13 @@
 // The segments of the commit log, oldest first, without gaps.
 //
 // Owns:     the Segment objects and, in advance, the next segment's file, so that a roll does not wait for the file
-// system. Threads:  find(), covering() and the bounds from anywhere; next_after() under the append lane; prepare_next()
-// on the
-//           housekeeper; load() and drop_*() while nobody else is there or under the append lane.
+//           system.
+// Threads:  find(), covering(), trim() and the bounds from anywhere; next_after() under the append lane; prepare_next()
+//           and drop_first() on the housekeeper; load() and drop_from() while nobody else is there.
 // Survives: a segment's directory entry is synced before the segment takes records.
-// Fails:    load() refuses a directory whose files have the wrong size or a gap, and says which; foreign names are
-// ignored
-//           with a warning.
+// Fails:    load() refuses a directory whose files have the wrong size or a gap, and says which and what to do; foreign
+//           names are ignored with a warning.
+// Limits:   open_segments_max files are open at a time, besides the newest newest_kept, which stay so.
 #pragma once
 
 #include <memory>
@@ -23,6 +23,9 @@ namespace merlin::store {
 
 class SegmentList {
  public:
+  static constexpr int64_t open_segments_max = 64;
+  static constexpr size_t newest_kept = 2;
+
   SegmentList(FileSystem& files, std::string dir, int64_t segment_size_bytes);
 
   Status load();
@@ -42,6 +45,10 @@ class SegmentList {
   // Makes the file of the segment that starts at `start` and keeps it ready for next_after().
   Status prepare_next(int64_t start);
 
+  // Closes those that were not used for the longest time, down to open_segments_max.
+  void trim() const;
+  int64_t open_count() const { return use_->open_count.load(std::memory_order_relaxed); }
+
   // Deletes the files of all segments that start at or behind `offset`.
   Status drop_from(int64_t offset);
   // Takes the oldest segment out and deletes its file; readers that hold its mapping keep it. The last one stays.
@@ -53,6 +60,7 @@ class SegmentList {
   FileSystem& files_;
   const std::string dir_;
   const int64_t segment_size_;
+  const std::shared_ptr<SegmentUse> use_ = std::make_shared<SegmentUse>();
 
   mutable std::shared_mutex mutex_;
   std::vector<std::shared_ptr<Segment>> segments_;  // guarded by mutex_

@@ -45,7 +45,7 @@ void FileQueue::settle(int64_t end) {
   if (end > files_.first_unit()) {
     if (const auto map = files_.map(end - 1)) {
       const QueueUnit last = load_unit((*map)->data() + (end - 1) % files_.units_per_file() * queue_unit_bytes);
-      if (!last.blank()) max_physical = last.physical_offset + last.size;
+      if (!last.blank()) max_physical = last.physical_end();
     }
   }
   max_physical_.store(max_physical, std::memory_order_release);
@@ -90,7 +90,7 @@ Result<ConsumeQueue::Put> FileQueue::put(int64_t queue_offset, const QueueUnit& 
   }
   const bool first = tail_.empty() && files_.empty();
   // In this order: a reader that sees the unit knows its record to be there.
-  const int64_t before = max_physical_.exchange(unit.physical_offset + unit.size, std::memory_order_acq_rel);
+  const int64_t before = max_physical_.exchange(unit.physical_end(), std::memory_order_acq_rel);
   if (Status s = append_unit(unit); !s) {
     max_physical_.store(before, std::memory_order_release);
     return s.error();

@@ -17,10 +17,18 @@ struct QueueUnit {
 
   // Apache's filler in front of a first unit that starts in the middle of a file.
   bool blank() const { return physical_offset == 0 && size == std::numeric_limits<int32_t>::max(); }
+  // Its record is damaged: the offset stays, and names where in the log the damage begins. Apache passes over it.
+  bool damaged() const { return physical_offset != 0 && size == std::numeric_limits<int32_t>::max(); }
+  // One past the record.
+  int64_t physical_end() const { return physical_offset + (damaged() ? 1 : size); }
   bool written() const { return physical_offset >= 0 && size > 0; }
 };
 
 inline constexpr QueueUnit blank_unit{0, std::numeric_limits<int32_t>::max(), 0};
+
+inline QueueUnit damaged_unit(int64_t damage_begin) {
+  return {damage_begin == 0 ? 1 : damage_begin, std::numeric_limits<int32_t>::max(), 0};
+}
 
 inline void store_unit(uint8_t* out, const QueueUnit& unit) {
   store_be<int64_t>(out, unit.physical_offset);

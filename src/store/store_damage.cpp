@@ -1,0 +1,77 @@
+// Queue units whose records are damaged: their offsets stay, so that no later message gets them.
+#include "merlin/base/log.h"
+#include "store/store_impl.h"
+
+namespace merlin::store {
+
+// No record is shorter.
+static constexpr int64_t record_bytes_least = 88;
+
+// Looks at what the queue files say about records at or behind `from` before they are cut there.
+std::vector<MessageStore::Impl::LostUnits> MessageStore::Impl::lost_units(int64_t from) {
+  std::vector<LostUnits> lost;
+  if (damage.empty()) return lost;
+  if (!queues.loaded_max_physical()) return lost;
+  for (ConsumeQueue* queue : queues.all()) {
+    LostUnits found{queue, 0, 0};
+    QueueUnit unit;
+    for (int64_t at = queue->max_offset() - 1; at >= queue->min_offset(); --at) {
+      if (queue->read(at, {&unit, 1}) == 0 || unit.physical_offset < from) break;
+      if (found.end == 0 && damage.find(unit.physical_offset)) found = {queue, at + 1, unit.physical_offset};
+    }
+    if (found.end > 0) lost.push_back(found);
+  }
+  return lost;
+}
+
+Status MessageStore::Impl::put_lost_units(const std::vector<LostUnits>& lost) {
+  for (const LostUnits& units : lost) {
+    const auto range = damage.find(units.physical_offset);
+    if (!range) continue;
+    if (Status s = put_damaged_units(*units.queue, units.end, *range); !s) return s;
+  }
+  return {};
+}
+
+// A record behind damage may come after offsets whose records were lost in it; also after the first ones of a topic
+// that was deleted and made again.
+Status MessageStore::Impl::put_units_of_damage(const message::RecordView& record) {
+  if (damage.empty() || !enters_queue(record.sys_flag) || !QueueIndex::is_topic_name(record.topic)) return {};
+  ConsumeQueue* queue = queues.find(record.topic, record.queue_id);
+  const int64_t known_to = queue == nullptr ? 0 : queue->max_physical();
+  const int64_t max = queue == nullptr ? 0 : queue->max_offset();
+  if (record.queue_offset == max) return {};
+  // What an empty queue had before may have expired long ago.
+  if (max == 0 && log.begin() > 0) return {};
+  for (const DamagedRange& range : damage.all()) {
+    if (range.begin >= record.physical_offset) break;
+    if (range.end <= known_to) continue;
+    if (record.queue_offset < max) {
+      if (record.queue_offset > (range.end - range.begin) / record_bytes_least) return {};
+      log_warn("store", "queue {}-{}: offset {} comes again: the topic was made anew", queue->topic(), queue->id(),
+               record.queue_offset);
+      if (Status s = queue->reset(); !s) return s;
+    }
+    return put_damaged_units(*queues.get(record.topic, record.queue_id), record.queue_offset, range);
+  }
+  return {};
+}
+
+Status MessageStore::Impl::put_damaged_units(ConsumeQueue& queue, int64_t end, const DamagedRange& range) {
+  const int64_t count = end - queue.max_offset();
+  if (count <= 0) return {};
+  // More than the range ever held: another trouble, for which dispatch has its own ways.
+  if (count > (range.end - range.begin) / record_bytes_least) return {};
+  log_error("store", "queue {}-{}: offsets {} to {} are lost: {}", queue.topic(), queue.id(), queue.max_offset(),
+            end - 1, text(range));
+  const QueueUnit unit = damaged_unit(range.begin);
+  while (queue.max_offset() < end) {
+    const int64_t at = queue.max_offset();
+    auto put = queue.put(at, unit, 0);
+    if (!put) return put.error();
+    if (queue.max_offset() == at) return Error{Errc::corrupt, "queue " + queue.topic() + ": a unit cannot be put"};
+  }
+  return {};
+}
+
+}  // namespace merlin::store
