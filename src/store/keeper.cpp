@@ -108,9 +108,23 @@ void Keeper::save_queues(bool sync) {
   if (saved && sync && now.dispatched_offset > published_.dispatched_offset) pending_ = now;
 }
 
+// By itself, whatever the queues do: what was synced must never be taken for a torn tail.
+void Keeper::publish_synced() {
+  // In this order the time is never later than the records below the offset.
+  const int64_t timestamp_ms = flusher_.durable_timestamp_ms();
+  const SyncedPoint now{flusher_.durable(), timestamp_ms};
+  if (now == synced_) return;
+  if (Status s = write_synced_point(files_, options_.root_dir + "/merlin.synced", now); !s) {
+    log_warn("store", "{}", s.error().message);
+    return;
+  }
+  synced_ = now;
+}
+
 void Keeper::publish() {
+  publish_synced();
   Checkpoint checkpoint = checkpoint_;
-  checkpoint.log_timestamp_ms = flusher_.durable_timestamp_ms();
+  checkpoint.log_timestamp_ms = synced_.timestamp_ms;
   if (const int64_t index = index_timestamp_ms_(); index > 0) checkpoint.index_timestamp_ms = index;
   if (pending_ && pending_->dispatched_offset <= flusher_.durable()) {
     pending_->log_synced_offset = flusher_.durable();

@@ -20,6 +20,7 @@
 #include "store/checkpoint.h"
 #include "store/dispatch/dispatcher.h"
 #include "store/log/flusher.h"
+#include "store/log/synced_point.h"
 #include "store/progress.h"
 #include "store/queue/queue_index.h"
 
@@ -51,6 +52,7 @@ class Keeper {
   void prepare();
   void save_queues(bool sync);
   void publish();
+  void publish_synced();
   void watch_space();
 
   const KeeperOptions options_;
@@ -65,6 +67,7 @@ class Keeper {
   std::optional<Progress> pending_;  // units are synced, the log perhaps not yet
   Progress published_;
   Checkpoint checkpoint_;
+  SyncedPoint synced_;
   int64_t next_sync_ns_ = 0;  // steady clock
 
   std::mutex save_mutex_;  // one save at a time; guards the five above

@@ -84,6 +84,9 @@ Status MessageStore::Impl::open() {
   Checkpoint checkpoint = read_checkpoint(files, path("checkpoint"));
   dispatcher.connect(log, options.sync_flush ? flusher.durable_word() : log.end_word(), listener);
   if (Status s = recover(clean, checkpoint); !s) return s.error().with("recovering the store");
+  // Before anything is appended: without this file a gap with records behind it would not be known for a torn tail.
+  const SyncedPoint synced{log.end(), log.last_store_timestamp_ms()};
+  if (Status s = write_synced_point(files, path("merlin.synced"), synced); !s) return s;
   if (Status s = write_abort(files, options.root_dir, path("abort")); !s) return s;
   if (Status s = open_index(clean, checkpoint); !s) return s.error().with("opening the key index");
 
@@ -116,14 +119,14 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
   if (Status s = segments.load(); !s) return s;
   const auto loaded = queues.load();
   if (!loaded) return loaded.error();
+  const auto& progress = loaded->progress;
+  const auto synced = synced_point(clean, progress, checkpoint);
+  if (!synced) return synced.error();
   if (segments.empty()) {
     // As Apache: without a log the queues mean nothing.
     if (Status s = queues.reset_all(); !s) return s;
     checkpoint = {};
   }
-  const auto& progress = loaded->progress;
-  const auto synced = synced_point(clean, progress, checkpoint);
-  if (!synced) return synced.error();
   const ScanStart start = loaded->torn ? ScanStart{log.begin(), false}
                                        : find_scan_start(segments, progress, loaded->any, checkpoint, clean,
                                                          [this] { return queues.loaded_max_physical(); });
@@ -189,7 +192,7 @@ Result<Synced> MessageStore::Impl::synced_point(bool clean, const std::optional<
   }
   Synced synced;
   synced.offset = offset;
-  if (offset == 0) {
+  if (!point && !progress) {
     synced.everything = clean;
     synced.before_ms = checkpoint.log_timestamp_ms;
     if (!clean && checkpoint.log_timestamp_ms == 0) synced.offset = last_written_segment(segments);

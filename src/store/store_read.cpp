@@ -61,8 +61,11 @@ class MessageStore::Impl::Collector {
       skip_below_ = unit.physical_offset + size - unit.physical_offset % size;
       return miss(GetStatus::message_was_removing);
     }
+    if (unit.physical_offset + unit.size > segment_->end()) {
+      return damaged(unit, queue_offset, "it would end behind its segment");
+    }
     const auto record = read(unit);
-    if (!record) return damaged(unit, queue_offset, record.error().message);
+    if (!record) return unreadable(queue_offset, record.error());
     if (const char* why = misfit(*record, unit, queue_offset)) return damaged(unit, queue_offset, why);
     if (filter_ != nullptr && filter_->needs_record()) {
       const auto view = message::decode_record(*record, false);
@@ -92,9 +95,6 @@ class MessageStore::Impl::Collector {
   }
 
   Result<ByteView> read(const QueueUnit& unit) {
-    if (unit.physical_offset + unit.size > segment_->end()) {
-      return Error{Errc::corrupt, "it would end behind its segment"};
-    }
     if (pin_ == nullptr) {
       auto map = segment_->mapping();
       if (!map) return map.error();
@@ -120,6 +120,14 @@ class MessageStore::Impl::Collector {
       return "the record has another queue offset";
     }
     return nullptr;
+  }
+
+  // The system refuses: nothing is said about what is on the disk.
+  bool unreadable(int64_t queue_offset, const Error& error) {
+    if (out_.message_count > 0) return false;
+    out_.status = GetStatus::damaged;
+    out_.error = "queue offset " + std::to_string(queue_offset) + " cannot be read: " + error.message;
+    return false;
   }
 
   // A pull that begins with such a message is told so; one that has others ends in front of it.

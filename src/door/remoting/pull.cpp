@@ -63,6 +63,8 @@ int32_t code_of(store::GetStatus status, int64_t asked_offset) {
     case GetStatus::offset_reset:
     case GetStatus::offset_too_small:
       return rc::pull_offset_moved;
+    case GetStatus::damaged:
+      return rc::system_error;
   }
   return rc::system_error;
 }
@@ -130,7 +132,9 @@ void PullDoor::answer(Answer& to, net::Connection& connection, const service::Pu
                       int64_t asked_offset, const store::GetResult& result) {
   const PullOutcome outcome = outcome_of(mapped, asked_offset, result);
   const size_t body_bytes = outcome.code == rc::success ? result.bytes.bytes : 0;
-  to.begin_body(outcome.code, store::text(result.status), body_bytes,
+  const std::string_view remark =
+      result.status == store::GetStatus::damaged ? std::string_view(result.error) : store::text(result.status);
+  to.begin_body(outcome.code, remark, body_bytes,
                 [&](wire::CommandWriter& w) { write_fields(w, plan, mapped, outcome); });
   if (body_bytes > 0) write_body(connection, result.bytes, copied_slice_bytes_max);
 }

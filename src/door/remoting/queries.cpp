@@ -22,7 +22,9 @@ void QueriesDoor::view(rpc::Request& request) {
   if (!header) return;
   store::LogBytes bytes;
   if (const Status found = store_.record_at(header->offset, bytes); !found) {
-    return request.reply(rc::system_error, "can not find message by the offset, " + std::to_string(header->offset));
+    std::string remark = "can not find message by the offset, " + std::to_string(header->offset);
+    if (found.error().code == Errc::corrupt) remark += ": " + found.error().message;
+    return request.reply(rc::system_error, remark);
   }
   request.reply(rc::success, {}, as_bytes(joined(bytes)));
 }

@@ -21,7 +21,10 @@ void DamageList::add(DamagedRange range) {
   const std::unique_lock lock(mutex_);
   auto at = first_behind(ranges_, range.begin);
   if (at != ranges_.end() && at->begin <= range.begin && at->end >= range.end) return;  // known
-  log_error("store", "{}: what was there is answered with an error, all else goes on", text(range));
+  if (lines_ < ranges_max) {
+    ++lines_;
+    log_error("store", "{}: what was there is answered with an error, all else goes on", text(range));
+  }
   while (at != ranges_.end() && at->begin <= range.end) {
     if (at->begin <= range.begin) range.why = at->why;
     range.begin = std::min(range.begin, at->begin);

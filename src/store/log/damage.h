@@ -29,7 +29,7 @@ class DamageList {
  public:
   static constexpr size_t ranges_max = 1024;
 
-  // Logs it, once; joined with those it touches.
+  // Logs it, once (ranges_max lines at most); joined with those it touches.
   void add(DamagedRange range);
   std::optional<DamagedRange> find(int64_t offset) const;
   std::vector<DamagedRange> all() const;
@@ -44,6 +44,7 @@ class DamageList {
  private:
   mutable std::shared_mutex mutex_;
   std::vector<DamagedRange> ranges_;  // guarded by mutex_
+  size_t lines_ = 0;                  // guarded by mutex_
   std::atomic<int64_t> count_{0};
 };
 
