@@ -160,8 +160,10 @@ void Driver::unlimited_room() {
 
 void Driver::commit(const std::string& group, const std::string& topic, int32_t queue, int64_t offset) {
   if (offsets_ == nullptr) {
-    offsets_ = std::make_unique<meta::ConsumerOffsets>(files_, clock_, store_root);
-    (void)offsets_->open().ok();
+    // Like the broker: tables that do not open are not used, nor written over their files.
+    auto table = std::make_unique<meta::ConsumerOffsets>(files_, clock_, store_root);
+    if (!table->open()) return;
+    offsets_ = std::move(table);
   }
   files_.note({.kind = Kind::commit, .a = queue, .b = offset, .path = group, .bytes = topic});
   (void)offsets_->commit(group, topic, queue, offset);
@@ -173,8 +175,9 @@ void Driver::save_offsets() {
 
 void Driver::save_topic(const std::string& name, int32_t queues) {
   if (topics_ == nullptr) {
-    topics_ = std::make_unique<meta::TopicTable>(files_, clock_, store_root);
-    (void)topics_->open({}).ok();
+    auto table = std::make_unique<meta::TopicTable>(files_, clock_, store_root);
+    if (!table->open({})) return;
+    topics_ = std::move(table);
   }
   files_.note({.kind = Kind::topic_wanted, .a = queues, .path = name});
   meta::TopicConfig topic;
@@ -189,8 +192,9 @@ void Driver::save_topic(const std::string& name, int32_t queues) {
 
 void Driver::save_group(const std::string& name, int32_t retries) {
   if (groups_ == nullptr) {
-    groups_ = std::make_unique<meta::SubscriptionGroups>(files_, clock_, store_root);
-    (void)groups_->open().ok();
+    auto table = std::make_unique<meta::SubscriptionGroups>(files_, clock_, store_root);
+    if (!table->open()) return;
+    groups_ = std::move(table);
   }
   files_.note({.kind = Kind::group_wanted, .a = retries, .path = name});
   meta::SubscriptionGroup group;

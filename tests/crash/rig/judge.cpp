@@ -35,7 +35,7 @@ std::string wait_for_keys(const MessageStore& store) {
 }
 
 // One message to each queue that is there, and to a new one.
-std::string append_to_all(MessageStore& store, Shown& shown) {
+std::string append_to_all(MessageStore& store, const Oracle& oracle, Shown& shown) {
   Buffer scratch;
   std::vector<QueueKey> queues = {{"A", 0}, {"new", 0}};
   for (const auto& [queue, all] : shown) queues.push_back(queue);
@@ -55,6 +55,10 @@ std::string append_to_all(MessageStore& store, Shown& shown) {
     if (item.queue_offset != expected) {
       return "gives offset " + std::to_string(item.queue_offset) + " in " + key.first + "-" +
              std::to_string(key.second) + " behind " + std::to_string(expected);
+    }
+    if (item.queue_offset < oracle.offset_floor(key)) {
+      return "gives offset " + std::to_string(item.queue_offset) + " of " + key.first + "-" +
+             std::to_string(key.second) + " again: a durable message had it";
     }
     shown[key].push_back({item.queue_offset, item.physical_offset, body});
     // Sync mode shows it when it is durable, and the next offset is asked from what is shown.
@@ -78,7 +82,7 @@ std::string judge(FaultyFileSystem& disk, const Config& config, const Oracle& or
       if (std::string wrong = wait_for_keys(*first.store); !wrong.empty()) return wrong;
       if (std::string wrong = oracle.check_keys(*first.store, shown); !wrong.empty()) return wrong;
     }
-    if (std::string wrong = append_to_all(*first.store, shown); !wrong.empty()) return wrong;
+    if (std::string wrong = append_to_all(*first.store, oracle, shown); !wrong.empty()) return wrong;
     first.store->close();
   }
   if (disk.exists(store_root + "/abort")) return "a clean stop left its mark of an unclean one";

@@ -1,13 +1,14 @@
 // The fault rig of the store. See docs/store.md, "How it is shown".
 //
-//   crash_rig [--states N] [--passes N] [--seed N] [--jobs N] [--workload NAME] [--out DIR]
+//   crash_rig [--mode crash] [--states N] [--passes N] [--seed N] [--jobs N] [--workload NAME] [--out DIR]
+//   crash_rig --mode calls [--every N] [--passes N] [--seed N] [--jobs N] [--workload NAME] [--call N] [--fault KIND]
 //   crash_rig --repeat FILE --workload NAME --seed N --at N --choices C [--recovery FILE --recovery-at N
 //   --recovery-choices C]
 //
 // Exit code 0: nothing wrong; 1: violations; 2: wrong use.
 #include <chrono>
 #include <cstdio>
-#include <cstring>
+#include <functional>
 #include <map>
 #include <new>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "crash/rig/crash_states.h"
+#include "crash/rig/failing_calls.h"
 #include "merlin/base/log.h"
 
 namespace merlin::rig {
@@ -34,6 +36,7 @@ int64_t number(const Flags& flags, const std::string& name, int64_t otherwise) {
 // What the worker processes share.
 struct Board {
   CrashCount crash;
+  CallCount calls;
   std::atomic<size_t> next_task{0};
 };
 
@@ -41,46 +44,40 @@ struct Task {
   const Workload* workload = nullptr;
   uint64_t seed = 0;
 };
+using Work = std::function<void(const Task&, Board&)>;
 
-void work(const std::vector<Task>& tasks, CrashRun run, Board& board) {
+void work_off(const std::vector<Task>& tasks, const Work& work, Board& board) {
   for (;;) {
     const size_t i = board.next_task.fetch_add(1);
     if (i >= tasks.size()) return;
-    run.seed = tasks[i].seed;
-    std::string title = "task " + tasks[i].workload->name + " seed " + std::to_string(run.seed) + "\n";
-    if (std::getenv("RIG_VERBOSE") != nullptr) std::fputs(title.c_str(), stderr);
-    explore(*tasks[i].workload, run, board.crash);
+    if (std::getenv("RIG_VERBOSE") != nullptr) {
+      std::fprintf(stderr, "%s seed %lu\n", tasks[i].workload->name.c_str(), tasks[i].seed);
+    }
+    work(tasks[i], board);
   }
 }
 
-// Each worker is a process: a crash or a hang of the store ends one of them and is seen here.
-int run_workers(const std::vector<Task>& tasks, const CrashRun& run, int jobs, Board& board) {
+// Each worker is a process: a crash or a hang of the store ends one of them and is seen here. Returns how many.
+int run_workers(const std::vector<Task>& tasks, const Work& work, int64_t jobs, Board& board) {
   std::fflush(stdout);
-  for (int i = 0; i < jobs; ++i) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-      work(tasks, run, board);
-      std::fflush(stdout);
-      _exit(0);
-    }
+  for (int64_t i = 0; i < jobs; ++i) {
+    if (fork() != 0) continue;
+    work_off(tasks, work, board);
+    std::fflush(stdout);
+    _exit(0);
   }
   int died = 0;
   int status = 0;
   while (wait(&status) > 0) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
     ++died;
-    std::printf(
-        "FAILED: a worker ended with signal %d, exit code %d (SIGALRM is a hang); RIG_VERBOSE=1 --jobs 1 tells where\n",
-        WIFSIGNALED(status) ? WTERMSIG(status) : 0, WIFEXITED(status) ? WEXITSTATUS(status) : 0);
+    std::printf("FAILED: a worker ended with signal %d, exit code %d (14 is a hang); RIG_VERBOSE=1 and --jobs 1 tell where\n",
+                WIFSIGNALED(status) ? WTERMSIG(status) : 0, WIFEXITED(status) ? WEXITSTATUS(status) : 0);
   }
   return died;
 }
 
-int crash_states(const Flags& flags) {
-  CrashRun run;
-  run.states_per_call = number(flags, "--states", run.states_per_call);
-  run.nested_every = number(flags, "--nested", run.nested_every);
-  run.out_dir = flag(flags, "--out", "/tmp/crash_rig." + std::to_string(getpid()));
+std::vector<Task> tasks_of(const Flags& flags) {
   const auto seed = static_cast<uint64_t>(number(flags, "--seed", 1));
   const std::string only = flag(flags, "--workload", "");
   std::vector<Task> tasks;
@@ -89,20 +86,58 @@ int crash_states(const Flags& flags) {
       if (only.empty() || workload.name == only) tasks.push_back({&workload, seed + static_cast<uint64_t>(pass)});
     }
   }
-  if (tasks.empty()) return 2;
+  return tasks;
+}
+
+int print(const Board& board, const std::string& mode, size_t tasks, uint64_t seed, int died, double seconds) {
+  if (mode == "crash") {
+    const CrashCount& count = board.crash;
+    std::printf("crash states: %lu workloads, seed %lu, %ld cuts, %ld different states judged (%ld of them cut again in "
+                "the recovery), %ld repeats, %ld violations, %d crashes, %.1f s\n",
+                tasks, seed, count.points.load(), count.states.load(), count.nested.load(), count.repeats.load(),
+                count.failures.load(), died, seconds);
+    return count.failures.load() == 0 && died == 0 ? 0 : 1;
+  }
+  const CallCount& count = board.calls;
+  std::printf("failing calls: %lu workloads, seed %lu, %ld runs, %ld of them stopped for good, %ld violations, %d crashes, "
+              "%.1f s\n",
+              tasks, seed, count.runs.load(), count.fail_stops.load(), count.failures.load(), died, seconds);
+  return count.failures.load() == 0 && died == 0 ? 0 : 1;
+}
+
+int run_tasks(const Flags& flags) {
+  const std::string mode = flag(flags, "--mode", "crash");
+  CrashRun crash;
+  crash.states_per_call = number(flags, "--states", crash.states_per_call);
+  crash.nested_every = number(flags, "--nested", crash.nested_every);
+  crash.out_dir = flag(flags, "--out", "/tmp/crash_rig." + std::to_string(getpid()));
+  CallRun calls;
+  calls.every = std::max<int64_t>(number(flags, "--every", 1), 1);
+  calls.only_call = number(flags, "--call", -1);
+  calls.only_fault = flag(flags, "--fault", "");
+  const std::map<std::string, Work> modes = {
+      {"crash",
+       [&](const Task& task, Board& board) {
+         CrashRun run = crash;
+         run.seed = task.seed;
+         explore(*task.workload, run, board.crash);
+       }},
+      {"calls",
+       [&](const Task& task, Board& board) {
+         CallRun run = calls;
+         run.seed = task.seed;
+         fail_calls(*task.workload, run, board.calls);
+       }},
+  };
+  const std::vector<Task> tasks = tasks_of(flags);
+  if (tasks.empty() || !modes.contains(mode)) return 2;
   void* memory = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 2;
   auto* board = new (memory) Board();
   const auto begin = std::chrono::steady_clock::now();
-  const int died = run_workers(tasks, run, static_cast<int>(number(flags, "--jobs", 2)), *board);
+  const int died = run_workers(tasks, modes.at(mode), number(flags, "--jobs", 2), *board);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  const CrashCount& count = board->crash;
-  std::printf(
-      "crash states: %ld workloads, seed %lu, %ld cuts, %ld different states judged (%ld of them cut again in the "
-      "recovery), %ld repeats, %ld violations, %d crashes, %.1f s\n",
-      tasks.size(), seed, count.points.load(), count.states.load(), count.nested.load(), count.repeats.load(),
-      count.failures.load(), died, seconds);
-  return count.failures.load() == 0 && died == 0 ? 0 : 1;
+  return print(*board, mode, tasks.size(), tasks.front().seed, died, seconds);
 }
 
 Result<Trace> read_trace(const std::string& path) {
@@ -133,7 +168,7 @@ int run(int argc, char** argv) {
     return 2;
   }
   log_init(flag(flags, "--log", "/dev/null"), LogLevel::debug);
-  return flags.contains("--repeat") ? repeat(flags) : crash_states(flags);
+  return flags.contains("--repeat") ? repeat(flags) : run_tasks(flags);
 }
 
 }  // namespace

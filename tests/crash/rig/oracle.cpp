@@ -207,6 +207,16 @@ std::string Oracle::check(const Shown& shown) const {
   return {};
 }
 
+int64_t Oracle::offset_floor(const QueueKey& queue) const {
+  int64_t floor = 0;
+  for (const auto& [physical, id] : by_place_) {
+    const Message& m = messages_.at(id);
+    if (!m.gone && m.end <= durable_ && m.topic == queue.first && m.queue_id == queue.second)
+      floor = std::max(floor, m.queue_offset + 1);
+  }
+  return floor;
+}
+
 int64_t Oracle::durable_missing(const Shown& shown) const {
   int64_t count = 0;
   for (const auto& [physical, id] : by_place_) {

@@ -36,11 +36,6 @@ std::string body_of(int64_t id, size_t size);
 std::string key_of(int64_t id);
 std::string properties_of(int64_t id);
 
-struct CheckLimits {
-  bool damaged = false;    // bytes were changed behind the store's back: what is gone is judged by the caller
-  bool key_index = false;  // every message is found by its key
-};
-
 class Oracle {
  public:
   void follow(const Entry& entry, int64_t segment_bytes);
@@ -53,6 +48,8 @@ class Oracle {
   std::string check_meta(FileSystem& files, const std::string& root) const;
   // How many durable messages are not there.
   int64_t durable_missing(const Shown& shown) const;
+  // No message may get an offset below this one: it belongs, or belonged, to a durable message.
+  int64_t offset_floor(const QueueKey& queue) const;
   bool has_meta() const { return !offsets_.empty() || !topics_.empty() || !groups_.empty(); }
 
  private:
@@ -74,7 +71,6 @@ class Oracle {
     std::set<int64_t> possible;  // 0: absent
   };
 
-  std::string missing(const Shown& shown, const Message& message) const;
   bool is_shown(const Shown& shown, const Message& message) const;
 
   std::map<int64_t, Message> messages_;

@@ -1,5 +1,7 @@
 #include "crash/rig/trace.h"
 
+#include <algorithm>
+
 #include "merlin/base/bytes.h"
 
 namespace merlin::rig {
@@ -125,6 +127,16 @@ void TraceFileSystem::set_quota(int64_t bytes) {
 Trace TraceFileSystem::take() {
   const std::lock_guard lock(mutex_);
   return std::move(trace_);
+}
+
+Trace TraceFileSystem::copy() const {
+  const std::lock_guard lock(mutex_);
+  return trace_;
+}
+
+int64_t TraceFileSystem::count(Kind kind) const {
+  const std::lock_guard lock(mutex_);
+  return std::count_if(trace_.begin(), trace_.end(), [kind](const Entry& e) { return e.kind == kind; });
 }
 
 int64_t TraceFileSystem::renames_to(std::string_view suffix) const {

@@ -74,6 +74,8 @@ class TraceFileSystem final : public FileSystem {
   void note(Entry entry);
   void set_quota(int64_t bytes);
   Trace take();
+  Trace copy() const;
+  int64_t count(Kind kind) const;
   // How many renames onto a path that ends so were seen.
   int64_t renames_to(std::string_view suffix) const;
 
