@@ -107,7 +107,9 @@ Result<std::unique_ptr<IndexFile>> IndexFile::load(FileSystem& files, std::strin
 // ---------------------------------------------------------------- repair
 
 // How far the entries can be believed, from the first on.
-Status IndexFile::find_sound_end(int64_t log_end_offset, SoundEnd& out) const {
+Status IndexFile::find_sound_end(int64_t log_end_offset, int64_t synced_ms, SoundEnd& out) const {
+  // The first entry's seconds count from the file before, see add().
+  const int64_t seconds_synced = (synced_ms - header_.begin_timestamp_ms) / 1000 - 1;
   std::vector<uint8_t> raw;
   bool done = header_.begin_timestamp_ms <= 0;  // its page was lost: the times mean nothing
   while (!done && out.next_entry < layout_.entries_max) {
@@ -117,7 +119,8 @@ Status IndexFile::find_sound_end(int64_t log_end_offset, SoundEnd& out) const {
     for (int32_t i = 0; i < n; ++i) {
       const Entry entry = Entry::load(raw.data() + i * IndexLayout::entry_bytes);
       done = entry.blank() || entry.hash < 0 || entry.seconds < 0 ||
-             entry.physical_offset < std::max<int64_t>(out.last.offset, 0) || entry.physical_offset >= log_end_offset;
+             entry.physical_offset < std::max<int64_t>(out.last.offset, 0) || entry.physical_offset >= log_end_offset ||
+             (out.next_entry > 1 ? entry.seconds : 0) > seconds_synced;
       if (done) break;
       if (entry.physical_offset != out.last.offset) {
         out.last_record_at = out.next_entry;
@@ -159,11 +162,11 @@ Status IndexFile::link_entries(int32_t end, std::vector<int32_t>& slots) {
   return {};
 }
 
-Status IndexFile::repair(int64_t log_end_offset, bool drop_last_record, bool& cut) {
+Status IndexFile::repair(int64_t log_end_offset, int64_t synced_ms, bool drop_last_record, bool& cut) {
   assert(batch_.empty());
   const int32_t counted = header_.next_entry;
   SoundEnd sound;
-  if (Status s = find_sound_end(log_end_offset, sound); !s) return s;
+  if (Status s = find_sound_end(log_end_offset, synced_ms, sound); !s) return s;
   cut = sound.next_entry < counted;
   if ((cut || drop_last_record) && sound.next_entry > 1) {
     // The last entry before a lost page may itself be half there, and the last record may miss some of its keys.

@@ -61,10 +61,11 @@ class IndexFile {
   // Errc::corrupt when the file cannot be one of this layout.
   static Result<std::unique_ptr<IndexFile>> load(FileSystem& files, std::string path, IndexLayout layout);
 
-  // After a crash: keeps the entries up to the first that does not fit or reaches `log_end_offset`, and makes the slots
+  // After a crash: keeps the entries up to the first that does not fit, reaches `log_end_offset` or may be younger than
+  // `synced_ms`: of those a lost sector may have taken a part without leaving a trace. Makes the slots
   // and chains anew. With `drop_last_record` the entries of the last record go too, because some may be missing. `cut`
   // tells whether an entry that the header counted was dropped.
-  Status repair(int64_t log_end_offset, bool drop_last_record, bool& cut);
+  Status repair(int64_t log_end_offset, int64_t synced_ms, bool drop_last_record, bool& cut);
 
   const std::string& path() const { return path_; }
   const IndexHeader& header() const { return header_; }
@@ -107,7 +108,7 @@ class IndexFile {
 
   IndexFile(std::unique_ptr<File> file, std::string path, IndexLayout layout)
       : file_(std::move(file)), path_(std::move(path)), layout_(layout) {}
-  Status find_sound_end(int64_t log_end_offset, SoundEnd& out) const;
+  Status find_sound_end(int64_t log_end_offset, int64_t synced_ms, SoundEnd& out) const;
   Status link_entries(int32_t end, std::vector<int32_t>& slots);
   Status write_slots();
   Status write_slot_run(std::span<const uint64_t> run);

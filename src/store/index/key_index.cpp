@@ -62,9 +62,9 @@ struct KeyIndex::Impl {
 
   Status load(const std::string& name, bool& spoilt, std::shared_ptr<IndexFile>& out);
   Status load_all(int64_t checkpoint_timestamp_ms, bool clean, int64_t log_end_offset);
-  Status repair(IndexFile& file, int64_t log_end_offset, bool drop_last_record, bool& cut);
+  Status repair(IndexFile& file, int64_t log_end_offset, int64_t synced_ms, bool drop_last_record, bool& cut);
   Status repair_older(int64_t checkpoint_timestamp_ms, int64_t log_end_offset);
-  Status repair_newest(int64_t log_end_offset);
+  Status repair_newest(int64_t checkpoint_timestamp_ms, int64_t log_end_offset);
   Status remove_from(size_t first);
   void collect(const message::RecordView& record);
   Status add(const message::RecordView& record);
@@ -93,6 +93,9 @@ struct KeyIndex::Impl {
   int64_t newest_put_offset = -1;  // records at or below are in
   int64_t newest_name = 0;
   int64_t synced_at_ms = 0;
+  // Final: the kernel may have dropped what that sync should have written, and later syncs do not bring it back. The
+  // checkpoint stands, and the next start looks at all files behind it.
+  bool sync_failed = false;
 
   std::atomic<int64_t> indexed_offset{0};
   std::atomic<int64_t> last_flushed_timestamp_ms{0};
@@ -153,7 +156,7 @@ Status KeyIndex::Impl::load_all(int64_t checkpoint_timestamp_ms, bool clean, int
   if (!clean) {
     if (Status s = repair_older(checkpoint_timestamp_ms, log_end_offset); !s) return s;
   }
-  return clean && !all_spoilt ? Status() : repair_newest(log_end_offset);
+  return clean && !all_spoilt ? Status() : repair_newest(checkpoint_timestamp_ms, log_end_offset);
 }
 
 Status KeyIndex::Impl::load(const std::string& name, bool& spoilt, std::shared_ptr<IndexFile>& out) {
@@ -168,9 +171,10 @@ Status KeyIndex::Impl::load(const std::string& name, bool& spoilt, std::shared_p
   return {};
 }
 
-Status KeyIndex::Impl::repair(IndexFile& file, int64_t log_end_offset, bool drop_last_record, bool& cut) {
+Status KeyIndex::Impl::repair(IndexFile& file, int64_t log_end_offset, int64_t synced_ms, bool drop_last_record,
+                              bool& cut) {
   const int32_t before = file.header().next_entry;
-  if (Status s = file.repair(log_end_offset, drop_last_record, cut); !s) return s;
+  if (Status s = file.repair(log_end_offset, synced_ms, drop_last_record, cut); !s) return s;
   log_info("store", "key index: {} repaired, {} of {} entries kept", file.path(), file.header().next_entry - 1,
            before - 1);
   return {};
@@ -180,9 +184,10 @@ Status KeyIndex::Impl::repair(IndexFile& file, int64_t log_end_offset, bool drop
 Status KeyIndex::Impl::repair_older(int64_t checkpoint_timestamp_ms, int64_t log_end_offset) {
   for (size_t i = 0; i + 1 < index_files.size(); ++i) {
     const IndexHeader& header = index_files[i]->header();
-    if (header.end_timestamp_ms <= checkpoint_timestamp_ms && header.end_physical_offset < log_end_offset) continue;
+    // Entries of the checkpoint's own millisecond may have come after it.
+    if (header.end_timestamp_ms < checkpoint_timestamp_ms && header.end_physical_offset < log_end_offset) continue;
     bool cut = false;
-    if (Status s = repair(*index_files[i], log_end_offset, false, cut); !s) return s;
+    if (Status s = repair(*index_files[i], log_end_offset, checkpoint_timestamp_ms, false, cut); !s) return s;
     if (cut) return remove_from(i + 1);
   }
   return {};
@@ -190,10 +195,10 @@ Status KeyIndex::Impl::repair_older(int64_t checkpoint_timestamp_ms, int64_t log
 
 // The newest file is not to be trusted, or there was a newer one: its last record may lack keys, so it goes and comes
 // again.
-Status KeyIndex::Impl::repair_newest(int64_t log_end_offset) {
+Status KeyIndex::Impl::repair_newest(int64_t checkpoint_timestamp_ms, int64_t log_end_offset) {
   while (!index_files.empty()) {
     bool cut = false;
-    if (Status s = repair(*index_files.back(), log_end_offset, true, cut); !s) return s;
+    if (Status s = repair(*index_files.back(), log_end_offset, checkpoint_timestamp_ms, true, cut); !s) return s;
     if (!index_files.back()->empty()) return {};
     if (Status s = remove_from(index_files.size() - 1); !s) return s;
   }
@@ -289,9 +294,13 @@ Status KeyIndex::Impl::write_back(IndexFile& file) {
 
 Status KeyIndex::Impl::sync(IndexFile& file) {
   // Without the lock: queries need not wait for the disk.
-  if (Status s = file.sync(); !s) return s;
+  if (Status s = file.sync(); !s) {
+    sync_failed = true;
+    return s;
+  }
   synced_at_ms = clock.wall_ms();
-  if (!file.empty()) last_flushed_timestamp_ms.store(file.header().end_timestamp_ms, std::memory_order_release);
+  if (!file.empty() && !sync_failed)
+    last_flushed_timestamp_ms.store(file.header().end_timestamp_ms, std::memory_order_release);
   return {};
 }
 
@@ -308,9 +317,12 @@ Status KeyIndex::flush() {
 Status KeyIndex::close() {
   Impl& my = *impl_;
   IndexFile* const file = my.newest;
-  if (file == nullptr || !file->dirty()) return {};
-  if (Status s = my.write_back(*file); !s) return s;
-  return my.sync(*file);
+  if (file != nullptr && file->dirty()) {
+    if (Status s = my.write_back(*file); !s) return s;
+    if (Status s = my.sync(*file); !s) return s;
+  }
+  if (my.sync_failed) return Error{Errc::io, "an index file could not be synced before"};
+  return {};
 }
 
 // ---------------------------------------------------------------- query and retention

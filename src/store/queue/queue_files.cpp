@@ -78,6 +78,10 @@ Status QueueFiles::open_for_write(int64_t start) {
     }
     unsynced_.clear();
   }
+  // A new life of the queue must not find units of the one before.
+  if (leftovers_) {
+    if (Status s = remove_leftovers(); !s) return s;
+  }
   const bool known = std::binary_search(starts_.begin(), starts_.end(), start);
   if (!known && starts_.empty()) {
     if (Status s = files_.make_dirs(dir_); !s) return s;
@@ -230,8 +234,16 @@ Status QueueFiles::remove_all() {
   open_start_ = -1;
   open_unsynced_ = false;
   starts_.clear();
-  if (!files_.exists(dir_)) return {};
-  return files_.remove_tree(dir_);
+  leftovers_ = true;
+  return remove_leftovers();
+}
+
+Status QueueFiles::remove_leftovers() {
+  if (files_.exists(dir_)) {
+    if (Status s = files_.remove_tree(dir_); !s) return s;
+  }
+  leftovers_ = false;
+  return {};
 }
 
 }  // namespace merlin::store

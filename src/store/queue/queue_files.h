@@ -66,6 +66,7 @@ class QueueFiles {
   std::string path(int64_t start) const;
   int64_t start_of(int64_t offset) const { return offset - offset % units_per_file_; }
   Status open_for_write(int64_t start);
+  Status remove_leftovers();
   Status fill_blank(int64_t start, int64_t until);
   void forget_maps(int64_t from);
 
@@ -80,6 +81,7 @@ class QueueFiles {
   bool open_unsynced_ = false;
   bool new_names_ = false;
   int64_t cut_short_start_ = -1;
+  bool leftovers_ = false;                       // remove_all() failed: files may be there that nobody knows
   std::vector<std::shared_ptr<File>> unsynced_;  // written, but no longer open_
   std::vector<Mapped> maps_;                     // at most maps_max
 };

@@ -109,9 +109,10 @@ class Run {
 
   void report(const FaultKind& kind, int64_t call, const std::string& wrong) {
     ++count_.failures;
-    std::printf("FAILED %s, %s at call %ld: %s\n  crash_rig --mode calls --workload %s --seed %lu --call %ld --fault %s\n",
-                workload_.name.c_str(), kind.name.c_str(), call, wrong.c_str(), workload_.name.c_str(), run_.seed, call,
-                kind.name.c_str());
+    std::printf(
+        "FAILED %s, %s at call %ld: %s\n  crash_rig --mode calls --workload %s --seed %lu --call %ld --fault %s\n",
+        workload_.name.c_str(), kind.name.c_str(), call, wrong.c_str(), workload_.name.c_str(), run_.seed, call,
+        kind.name.c_str());
     std::fflush(stdout);
   }
 
@@ -130,7 +131,8 @@ void fail_calls(const Workload& workload, const CallRun& run, CallCount& count) 
       one.go(kind, run.only_call);
       continue;
     }
-    for (int64_t call = static_cast<int64_t>(run.seed) % run.every; count.failures < failures_printed_max; call += run.every) {
+    for (int64_t call = static_cast<int64_t>(run.seed) % run.every; count.failures < failures_printed_max;
+         call += run.every) {
       if (!one.go(kind, call)) break;
     }
   }

@@ -1,4 +1,5 @@
-// Runs workloads while one call of their disk fails, or all from one call on, for every call and several kinds of failure.
+// Runs workloads while one call of their disk fails, or all from one call on, for every call and several kinds of
+// failure.
 //
 // Afterwards: nobody hangs; what is shown is right; once the disk is well again messages are taken again, unless the
 // store has stopped for good; what was acknowledged survives the end of the process and a power cut.

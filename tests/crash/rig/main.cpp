@@ -71,8 +71,9 @@ int run_workers(const std::vector<Task>& tasks, const Work& work, int64_t jobs, 
   while (wait(&status) > 0) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
     ++died;
-    std::printf("FAILED: a worker ended with signal %d, exit code %d (14 is a hang); RIG_VERBOSE=1 and --jobs 1 tell where\n",
-                WIFSIGNALED(status) ? WTERMSIG(status) : 0, WIFEXITED(status) ? WEXITSTATUS(status) : 0);
+    std::printf(
+        "FAILED: a worker ended with signal %d, exit code %d (14 is a hang); RIG_VERBOSE=1 and --jobs 1 tell where\n",
+        WIFSIGNALED(status) ? WTERMSIG(status) : 0, WIFEXITED(status) ? WEXITSTATUS(status) : 0);
   }
   return died;
 }
@@ -92,16 +93,18 @@ std::vector<Task> tasks_of(const Flags& flags) {
 int print(const Board& board, const std::string& mode, size_t tasks, uint64_t seed, int died, double seconds) {
   if (mode == "crash") {
     const CrashCount& count = board.crash;
-    std::printf("crash states: %lu workloads, seed %lu, %ld cuts, %ld different states judged (%ld of them cut again in "
-                "the recovery), %ld repeats, %ld violations, %d crashes, %.1f s\n",
-                tasks, seed, count.points.load(), count.states.load(), count.nested.load(), count.repeats.load(),
-                count.failures.load(), died, seconds);
+    std::printf(
+        "crash states: %lu workloads, seed %lu, %ld cuts, %ld different states judged (%ld of them cut again in "
+        "the recovery), %ld repeats, %ld violations, %d crashes, %.1f s\n",
+        tasks, seed, count.points.load(), count.states.load(), count.nested.load(), count.repeats.load(),
+        count.failures.load(), died, seconds);
     return count.failures.load() == 0 && died == 0 ? 0 : 1;
   }
   const CallCount& count = board.calls;
-  std::printf("failing calls: %lu workloads, seed %lu, %ld runs, %ld of them stopped for good, %ld violations, %d crashes, "
-              "%.1f s\n",
-              tasks, seed, count.runs.load(), count.fail_stops.load(), count.failures.load(), died, seconds);
+  std::printf(
+      "failing calls: %lu workloads, seed %lu, %ld runs, %ld of them stopped for good, %ld violations, %d crashes, "
+      "%.1f s\n",
+      tasks, seed, count.runs.load(), count.fail_stops.load(), count.failures.load(), died, seconds);
   return count.failures.load() == 0 && died == 0 ? 0 : 1;
 }
 

@@ -11,9 +11,10 @@ namespace {
 
 class KeyIndexTest : public testing::Test {
  protected:
-  std::unique_ptr<KeyIndex> open(FileSystem& files, bool clean = true, int64_t log_end = INT64_MAX) {
+  std::unique_ptr<KeyIndex> open(FileSystem& files, bool clean = true, int64_t log_end = INT64_MAX,
+                                 int64_t synced_ms = INT64_MAX) {
     auto index = std::make_unique<KeyIndex>(index_dir, files, clock_, options_);
-    const Status s = index->open(0, clean, log_end);
+    const Status s = index->open(synced_ms, clean, log_end);
     EXPECT_TRUE(s.ok()) << (s.ok() ? "" : s.error().message);
     return index;
   }
@@ -203,8 +204,9 @@ TEST_F(KeyIndexTest, failing_writes_lose_nothing_and_write_nothing_twice) {
         EXPECT_EQ(found.size(), records[at].offset <= r.offset ? 1U : 0U);
       }
     }
-    retried([&] { return index->close(); });
+    // A sync that failed cannot be made good, and close() says so: the next start looks at the files again.
     files.clear_faults();
+    (void)index->close().ok();
     EXPECT_GT(failed, 5U);
     EXPECT_EQ(contents(files), contents(sound));
   }
@@ -238,9 +240,10 @@ TEST_F(KeyIndexTest, power_cuts_leave_nothing_wrong_and_nothing_missing) {
       // The log itself may lose records that were not synced.
       if (random() % 2 == 0) log.resize(log.size() - std::min<size_t>(random() % 100, log.size() - 1));
       auto disk = files->crash(random());
+      const int64_t synced_ms = index->last_flushed_timestamp_ms();
       index.reset();
       files = std::move(disk);
-      index = open(*files, false, static_cast<int64_t>(log.size()) * 100);
+      index = open(*files, false, static_cast<int64_t>(log.size()) * 100, synced_ms);
       ASSERT_LE(index->indexed_offset(), static_cast<int64_t>(log.size()) * 100);
       const auto resumed = static_cast<size_t>(index->indexed_offset() / 100);
       for (const TestRecord& r : log) {
