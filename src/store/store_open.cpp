@@ -145,10 +145,8 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
   if (Status s = put_lost_units(lost); !s) return s;
   if (Status s = cut_log(segments, last->offset); !s) return s;
   damage.cut(last->offset);
-  // Bytes that only the page cache holds must not be called durable.
-  for (const auto& segment : segments.covering(start.offset, last->offset)) {
-    if (Status s = segment->sync(); !s) return s;
-  }
+  const int64_t unsynced = synced->everything ? last->offset : std::max(start.offset, synced->offset);
+  if (Status s = settle_tail(segments, start.offset, unsynced, last->offset); !s) return s;
   if (last->records == 0 && progress && start.from_progress) {
     last->last_timestamp_ms = progress->last_record_timestamp_ms;
     last->last_record_offset = progress->last_record_offset;

@@ -129,6 +129,26 @@ LogEnd check_log(const SegmentList& segments, int64_t start, bool check_crc, con
   }
 }
 
+static Status write_again(Segment& segment, int64_t begin, int64_t end) {
+  static constexpr int64_t step_bytes = 1 << 20;
+  std::vector<uint8_t> bytes;
+  for (int64_t at = begin; at < end; at += step_bytes) {
+    bytes.resize(static_cast<size_t>(std::min(step_bytes, end - at)));
+    if (Status s = segment.read(bytes, at); !s) return s;
+    if (Status s = segment.write(bytes, at); !s) return s;
+  }
+  return {};
+}
+
+Status settle_tail(const SegmentList& segments, int64_t begin, int64_t unsynced, int64_t end) {
+  for (const auto& segment : segments.covering(begin, end)) {
+    if (Status s = write_again(*segment, std::max(unsynced, segment->start()), std::min(end, segment->end())); !s)
+      return s;
+    if (Status s = segment->sync(); !s) return s;
+  }
+  return {};
+}
+
 Status cut_log(SegmentList& segments, int64_t end) {
   // A segment that would start right at the end stays only if it is the first one.
   if (Status s = segments.drop_from(std::max(end, segments.first_start() + 1)); !s) return s;

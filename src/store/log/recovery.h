@@ -52,4 +52,9 @@ int64_t last_written_segment(const SegmentList& segments);
 // Makes `end` the end of the files: later segments go, the rest of the segment is cleared.
 Status cut_log(SegmentList& segments, int64_t end);
 
+// Syncs [begin, end): bytes that only the page cache holds must not be called durable. Those from `unsynced` on are
+// written again before: after a failed fsync, also one of an earlier process, the kernel holds pages to be clean that
+// the disk does not have, and would sync nothing.
+Status settle_tail(const SegmentList& segments, int64_t begin, int64_t unsynced, int64_t end);
+
 }  // namespace merlin::store

@@ -205,7 +205,12 @@ Status SegmentList::drop_first() {
     segments_.erase(segments_.begin());
   }
   // Outside the lock: deleting a large file takes its time. Synced one by one, so that no crash leaves a gap.
-  if (Status s = files_.remove(first->path()); !s) return s;
+  if (Status s = files_.remove(first->path()); !s) {
+    // Still the first: were the next one to go in its stead, the log had a gap.
+    const std::unique_lock lock(mutex_);
+    segments_.insert(segments_.begin(), first);
+    return s;
+  }
   return files_.sync_dir(dir_);
 }
 

@@ -143,10 +143,10 @@ void Oracle::follow(const Entry& e, int64_t segment_bytes) {
       groups_[e.path].possible = {e.a};
       break;
     case Kind::remove:
-      // Only retention removes segments while a store runs; what recovery cuts is never in front of the durable end.
+      // Retention takes what lies in front of other messages; recovery cuts what lies behind the last one.
       if (const size_t at = e.path.find("/commitlog/"); at != std::string::npos) {
         const auto start = store::parse_offset_file_name(e.path.substr(at + 11));
-        if (start && *start + segment_bytes <= durable_)
+        if (start && !by_place_.empty() && *start + segment_bytes <= by_place_.rbegin()->first)
           log_begin_max_ = std::max(log_begin_max_, *start + segment_bytes);
       }
       break;
