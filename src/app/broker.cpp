@@ -41,6 +41,7 @@ store::StoreOptions store_options(const config::Settings& s) {
   o.commit_log_dir = s.text("storePathCommitLog");
   o.segment_size_bytes = s.int64("mappedFileSizeCommitLog");
   o.consume_queue_file_bytes = s.int32("mappedFileSizeConsumeQueue");
+  o.queues_in_database = s.text("storeType") == "defaultRocksDB";
   o.sync_flush = s.text("flushDiskType") == "SYNC_FLUSH";
   o.flush_interval_ms = s.int32("flushIntervalCommitLog");
   o.flush_least_pages = s.int32("flushCommitLogLeastPages");

@@ -117,6 +117,8 @@ constexpr std::array options = {
     i32("mappedFileSizeCommitLog", "1073741824", 4096, any, restart, "Bytes of one commit log file."),
     i32("mappedFileSizeConsumeQueue", "6000000", 20, any, restart,
         "Bytes of one consume queue file, rounded up to whole units of 20."),
+    choice_key("storeType", "default", "default|defaultRocksDB",
+               "defaultRocksDB keeps the queue index in a database instead of files; changed, it is built from the log."),
     i32("maxMessageSize", "4194304", 1, any, restart,
         "Most bytes of a message's body; frames above 16 MiB are refused anyway."),
     choice_key("flushDiskType", "ASYNC_FLUSH", "ASYNC_FLUSH|SYNC_FLUSH",

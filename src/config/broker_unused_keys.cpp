@@ -275,7 +275,6 @@ constexpr UnusedKey unused_keys[] = {
     {"maxRocksDBIndexQueryDays", "7"},
     {"indexFileWriteEnable", "true"},
     {"indexFileReadEnable", "true"},
-    {"storeType", "default"},
     {"iteratorWhenUseRocksdbConsumeQueue", "true"},
     {"enableConsumeQueueExt", "false"},
     {"mappedFileSizeConsumeQueueExt", "50331648"},

@@ -87,7 +87,7 @@ void Keeper::tick() {
   const std::lock_guard lock(save_mutex_);
   const int64_t begin_ns = steady_ns();
   const bool sync = begin_ns >= next_sync_ns_;
-  save_queues(sync);
+  save_queues(sync ? QueueIndex::Save::sync : QueueIndex::Save::write);
   if (sync) {
     const int64_t end_ns = steady_ns();
     next_sync_ns_ = end_ns + std::min((end_ns - begin_ns) * sync_share, sync_pause_ns_max);
@@ -95,7 +95,7 @@ void Keeper::tick() {
   publish();
 }
 
-void Keeper::save_queues(bool sync) {
+void Keeper::save_queues(QueueIndex::Save how) {
   Progress now;
   {
     const auto quiet = dispatcher_.exclusive();
@@ -103,9 +103,9 @@ void Keeper::save_queues(bool sync) {
     now.last_record_offset = dispatcher_.last_record_offset();
     now.last_record_timestamp_ms = dispatcher_.position_timestamp_ms();
   }
-  const Status saved = queues_.save(now, sync);
+  const Status saved = queues_.save(now, how);
   if (!saved) log_error("store", "{}", saved.error().message);
-  if (saved && sync && now.dispatched_offset > published_.dispatched_offset) pending_ = now;
+  if (saved && how != QueueIndex::Save::write && now.dispatched_offset > published_.dispatched_offset) pending_ = now;
 }
 
 // By itself, whatever the queues do: what was synced must never be taken for a torn tail.
@@ -128,11 +128,14 @@ void Keeper::publish() {
   if (const int64_t index = index_timestamp_ms_(); index > 0) checkpoint.index_timestamp_ms = index;
   if (pending_ && pending_->dispatched_offset <= flusher_.durable()) {
     pending_->log_synced_offset = flusher_.durable();
-    if (Status s = write_progress(files_, options_.root_dir + "/merlin.progress", *pending_); !s) {
-      log_warn("store", "{}", s.error().message);
-      return;
+    // A database has its own mark, and these would vouch for files that nobody writes.
+    if (queues_.in_files()) {
+      if (Status s = write_progress(files_, options_.root_dir + "/merlin.progress", *pending_); !s) {
+        log_warn("store", "{}", s.error().message);
+        return;
+      }
+      checkpoint.queue_timestamp_ms = pending_->last_record_timestamp_ms;
     }
-    checkpoint.queue_timestamp_ms = pending_->last_record_timestamp_ms;
     checkpoint.confirm_offset = pending_->dispatched_offset;
     published_ = *pending_;
     pending_.reset();
@@ -149,7 +152,7 @@ Status Keeper::save_all() {
   const std::lock_guard lock(save_mutex_);
   published_ = {};
   published_.dispatched_offset = -1;
-  save_queues(true);
+  save_queues(QueueIndex::Save::all);
   publish();
   if (pending_ || published_.dispatched_offset < 0) {
     return Error{Errc::io, "not all consume queues could be saved"};

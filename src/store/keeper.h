@@ -50,7 +50,7 @@ class Keeper {
   void run();
   void tick();
   void prepare();
-  void save_queues(bool sync);
+  void save_queues(QueueIndex::Save how);
   void publish();
   void publish_synced();
   void watch_space();

@@ -6,6 +6,7 @@
 #include "store/log/log_reader.h"
 #include "store/log/synced_point.h"
 #include "store/queue/file_index.h"
+#include "store/queue/rocks_index.h"
 #include "store/store_impl.h"
 
 namespace merlin::store {
@@ -38,13 +39,22 @@ static RetentionOptions retention_options(const StoreOptions& o) {
   return r;
 }
 
+static std::unique_ptr<QueueIndex> make_index(const StoreOptions& o, FileSystem& files) {
+  if (!o.queues_in_database) return std::make_unique<FileIndex>(files, o.root_dir, o.consume_queue_file_bytes);
+  RocksIndex::Options options;
+  options.root_dir = o.root_dir;
+  options.consume_queue_file_bytes = o.consume_queue_file_bytes;
+  options.recovery_bytes_max = o.queue_recovery_bytes_max;
+  return std::make_unique<RocksIndex>(std::move(options), files);
+}
+
 MessageStore::Impl::Impl(StoreOptions wanted, FileSystem& fs, const Clock& the_clock,
                          std::function<void(const Error&)> fail_stop)
     : options(checked(std::move(wanted))),
       files(fs),
       clock(the_clock),
       hot_bytes(memory_bytes() / 100 * options.memory_ratio_percent),
-      queue_index(std::make_unique<FileIndex>(fs, options.root_dir, options.consume_queue_file_bytes)),
+      queue_index(make_index(options, fs)),
       queues(*queue_index),
       dispatcher(queues, options.delay_level_ms, options.dispatch_ring_items),
       log({options.commit_log_dir, options.segment_size_bytes, options.message_size_bytes_max + record_overhead_max},
@@ -153,7 +163,7 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
   }
   log.set_end(last->offset, last->last_timestamp_ms);
   dispatcher.set_position(last->offset, last->last_timestamp_ms, last->last_record_offset);
-  queues.opened(log.begin());
+  if (Status s = queues.opened(log.begin(), flusher.durable_word()); !s) return s;
   log_info("store", "{} stop, scanned from {} ({}): {} records, the log ends at {}{}, {} ms",
            clean ? "clean" : "unclean", start.offset, start.from_progress ? "merlin.progress" : "Apache's rule",
            last->records, last->offset, last->why.empty() ? "" : " (" + last->why + ")",
@@ -273,11 +283,16 @@ void MessageStore::Impl::abandon() {
   flusher.abandon();
   if (follower) follower->abandon();
   keeper.stop();
+  queues.stop();
 }
 
 // What hangs on the first segments goes with them.
 void MessageStore::Impl::retain() {
-  if (retention.look(std::min(dispatcher.position(), flusher.durable())) == 0) return;
+  const int64_t settled = std::min(dispatcher.position(), flusher.durable());
+  const int64_t saved = queues.needs_log_from();
+  const int64_t first_end = log.begin() + options.segment_size_bytes;
+  if (saved < first_end && first_end <= settled) queues.save_soon();
+  if (retention.look(std::min(settled, saved)) == 0) return;
   const int64_t begin = log.begin();
   if (Status s = queues.retain(begin); !s) log_warn("store", "{}", s.error().message);
   if (follower) follower->drop_below(begin);
@@ -287,11 +302,11 @@ Status MessageStore::Impl::delete_topic(std::string_view topic) {
   dispatcher.pump();
   {
     const auto quiet = dispatcher.exclusive();
-    const auto lane = log.hold_lane();
-    for (ConsumeQueue* queue : queues.of_topic(topic)) {
+    {
+      const auto lane = log.hold_lane();
       // Records that are placed but not yet shown must not come back.
-      queue->topic_entry().dead_below = log.end();
-      queue->next_offset = 0;
+      queues.set_dead_below(topic, log.end());
+      for (ConsumeQueue* queue : queues.of_topic(topic)) queue->next_offset = 0;
     }
     if (Status s = queues.remove_topic(topic); !s) return s;
   }

@@ -172,10 +172,9 @@ void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const Ge
   Collector collector(*this, queue, limits, filter, out);
   answer(GetStatus::no_matched_message, offset);
   // One call looks at one file of the queue at most, and at this many bytes of units.
-  const int64_t file_end = queue.next_file(offset);
   const int64_t unit_bytes_max = std::max<int64_t>(limits.scanned_max, int64_t{limits.count_max} * queue_unit_bytes);
   const int64_t scan_end = offset + (unit_bytes_max + queue_unit_bytes - 1) / queue_unit_bytes;
-  const int64_t stop = std::min({file_end, scan_end, out.max_offset});
+  const int64_t stop = std::min({queue.scan_limit(offset), scan_end, out.max_offset});
   int64_t last_physical = 0;
   std::array<QueueUnit, units_per_read> units;
   bool full = false;
@@ -183,7 +182,7 @@ void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const Ge
     const auto wanted = static_cast<size_t>(std::min<int64_t>(stop - next, units_per_read));
     const size_t count = queue.read(next, {units.data(), wanted});
     if (count == 0) {
-      if (next == offset) answer(GetStatus::offset_found_null, file_end);
+      if (next == offset) answer(GetStatus::offset_found_null, queue.next_file(offset));
       break;
     }
     for (size_t i = 0; i < count; ++i, ++next) {

@@ -57,6 +57,7 @@ void Dispatcher::drain() {
     overflow_seen_.store(false, std::memory_order_release);
     if (ring_.front() == nullptr) log_until_ = log_->end();
   }
+  queues_.commit();
   tell();
 }
 
@@ -130,17 +131,22 @@ void Dispatcher::tell() {
 
 Result<bool> Dispatcher::feed(const message::RecordView& record, bool from_log_begin) {
   if (!enters_queue(record.sys_flag) || !QueueIndex::is_topic_name(record.topic)) return true;
+  if (record.physical_offset < queues_.dead_below(record.topic)) return true;
   ConsumeQueue* queue = queues_.get(record.topic, record.queue_id);
   const QueueUnit unit{record.physical_offset, record.total_size, tags_.of_record(record)};
-  if (record.queue_offset == 0 && queue->max_offset() > 0 && queue->max_physical() <= record.physical_offset) {
-    // The topic was deleted and made again: what came before is no part of it.
+  if (record.queue_offset < queue->max_offset() && queue->max_physical() <= record.physical_offset) {
+    // A later record with an offset that is taken: the topic was deleted and made again, and what came before is no
+    // part of it.
     if (Status s = queue->reset(); !s) return s.error();
   }
   // An empty queue may start anywhere only when nothing older is left in the log.
   if (!from_log_begin && record.queue_offset > 0 && queue->max_offset() == 0) return false;
   auto put = queue->put(record.queue_offset, unit, record.store_timestamp_ms);
   if (!put) return put.error();
-  if (*put != ConsumeQueue::Put::hole) return true;
+  if (*put != ConsumeQueue::Put::hole) {
+    queues_.commit();
+    return true;
+  }
   if (!from_log_begin) return false;
   log_error("store", "queue {}-{}: offset {} follows {}; the units between are left blank", queue->topic(), queue->id(),
             record.queue_offset, queue->max_offset());

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "merlin/base/log.h"
+#include "store/queue/rocks_index.h"
 
 namespace merlin::store {
 
@@ -37,6 +38,7 @@ Status FileIndex::load_names() {
 
 Result<QueueIndex::Loaded> FileIndex::load() {
   if (Status s = files_.make_dirs(dir_); !s) return s.error();
+  if (Status s = take_over_database(); !s) return s.error();
   if (Status s = load_names(); !s) return s.error();
   Loaded loaded;
   int32_t with_files = 0;
@@ -54,6 +56,35 @@ Result<QueueIndex::Loaded> FileIndex::load() {
     loaded.torn = true;
   }
   return loaded;
+}
+
+// The store was one of the database form: queues without a record left in the log keep their next offset.
+Status FileIndex::take_over_database() {
+  if (!files_.exists(RocksIndex::dir_of(root_dir_))) return {};
+  log_info("store", "storeType=default: the queue files are built from the log, {} is not used any more",
+           RocksIndex::dir_of(root_dir_));
+  RocksIndex old({.root_dir = root_dir_}, files_);
+  if (const auto loaded = old.load(); !loaded) {
+    log_warn("store", "{}: offsets of empty queues start over", loaded.error().message);
+    return {};
+  }
+  take_floors(old);
+  for (const auto& [topic, below] : old.dead_topics()) set_dead_below(topic, below);
+  return {};
+}
+
+Status FileIndex::reset_all() {
+  take_floors(*this);
+  return QueueIndex::reset_all();
+}
+
+Status FileIndex::opened(int64_t log_begin, const std::atomic<int64_t>& durable) {
+  if (Status s = QueueIndex::opened(log_begin, durable); !s) return s;
+  for (ConsumeQueue* queue : floored()) {
+    if (Status s = file_queue(queue).start_at(queue->max_offset()); !s) return s;
+  }
+  const std::string database = RocksIndex::dir_of(root_dir_);
+  return files_.exists(database) ? files_.remove_tree(database) : Status();
 }
 
 Result<int64_t> FileIndex::loaded_max_physical() {
@@ -107,7 +138,8 @@ Status FileIndex::remove_topic(std::string_view topic) {
   return files_.sync_dir(dir_);
 }
 
-Status FileIndex::save(Progress& now, bool sync) {
+Status FileIndex::save(Progress& now, Save how) {
+  const bool sync = how != Save::write;
   Status result;
   now.queue_count = 0;
   for (ConsumeQueue* queue : all()) {

@@ -19,8 +19,10 @@ class FileIndex final : public QueueIndex {
   Result<int64_t> loaded_max_physical() override;
   Status distrust() override;
   Status start_from(const Start& start) override;
+  Status reset_all() override;
+  Status opened(int64_t log_begin, const std::atomic<int64_t>& durable) override;
   Status remove_topic(std::string_view topic) override;
-  Status save(Progress& now, bool sync) override;
+  Status save(Progress& now, Save how) override;
   Status retain(int64_t log_begin) override;
 
  private:
@@ -28,6 +30,7 @@ class FileIndex final : public QueueIndex {
   // All queues of this index are of this kind.
   static FileQueue& file_queue(ConsumeQueue* queue) { return static_cast<FileQueue&>(*queue); }
   Status load_names();
+  Status take_over_database();
   Status drop_unfit(FileQueue& queue, const Start& start);
 
   FileSystem& files_;

@@ -69,6 +69,17 @@ Status FileQueue::cut(int64_t physical_limit, bool zero_rest) {
   return {};
 }
 
+Status FileQueue::start_at(int64_t offset) {
+  const std::lock_guard lock(mutex_);
+  if (Status s = files_.remove_all(); !s) return s;
+  settle(0);
+  tail_begin_ = tail_written_ = offset - 1;
+  max_.store(offset - 1, std::memory_order_release);
+  if (Status s = append_unit(blank_unit); !s) return s;
+  set_min(offset, -1);
+  return flush_tail();
+}
+
 Status FileQueue::drop_last() {
   const std::lock_guard lock(mutex_);
   const int64_t end = max_offset() - 1;

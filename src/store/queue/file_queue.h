@@ -40,6 +40,8 @@ class FileQueue final : public ConsumeQueue {
   Result<int64_t> loaded_max_physical();
   // Keeps the units whose records lie below `physical_limit`; with zero_rest the files are cleared behind them.
   Status cut(int64_t physical_limit, bool zero_rest);
+  // An empty queue without a file goes on at `offset`: a file is made whose blanks remember it.
+  Status start_at(int64_t offset);
   // Drops the last unit.
   Status drop_last();
 

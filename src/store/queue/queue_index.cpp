@@ -16,6 +16,11 @@ void ConsumeQueue::set_min(int64_t offset, int64_t physical_offset) {
   min_physical_.store(physical_offset, std::memory_order_release);
 }
 
+std::pair<int64_t, int64_t> ConsumeQueue::known_min() const {
+  const std::lock_guard lock(min_mutex);
+  return {min_.load(std::memory_order_relaxed), min_physical_.load(std::memory_order_relaxed)};
+}
+
 int64_t ConsumeQueue::find_min() const {
   const uint16_t changes = [&] {
     const std::lock_guard lock(min_mutex);
@@ -73,18 +78,42 @@ ConsumeQueue* QueueIndex::find(std::string_view topic, int32_t queue_id) const {
   return q == t->second->queues.end() || (*q)->id() != queue_id || (*q)->hidden_ ? nullptr : q->get();
 }
 
+QueueTopic& QueueIndex::topic_entry(std::string_view topic) {
+  const auto t = topics_.find(topic);
+  if (t != topics_.end()) return *t->second;
+  auto entry = std::make_unique<QueueTopic>();
+  entry->name = topic;
+  entry->log_begin = &log_begin_;
+  const std::string_view key = entry->name;
+  return *topics_.emplace(key, std::move(entry)).first->second;
+}
+
+int64_t QueueIndex::dead_below(std::string_view topic) const {
+  if (!any_dead_.load(std::memory_order_acquire)) return 0;
+  const std::shared_lock lock(mutex_);
+  const auto t = topics_.find(topic);
+  return t == topics_.end() ? 0 : t->second->dead_below;
+}
+
+void QueueIndex::set_dead_below(std::string_view topic, int64_t physical_offset) {
+  const std::unique_lock lock(mutex_);
+  topic_entry(topic).dead_below = physical_offset;
+  any_dead_.store(true, std::memory_order_release);
+}
+
+std::vector<std::pair<std::string, int64_t>> QueueIndex::dead_topics() const {
+  std::vector<std::pair<std::string, int64_t>> out;
+  const std::shared_lock lock(mutex_);
+  for (const auto& [name, topic] : topics_) {
+    if (topic->dead_below > 0) out.emplace_back(topic->name, topic->dead_below);
+  }
+  return out;
+}
+
 ConsumeQueue* QueueIndex::get(std::string_view topic, int32_t queue_id) {
   if (ConsumeQueue* queue = find(topic, queue_id)) return queue;
   const std::unique_lock lock(mutex_);
-  auto t = topics_.find(topic);
-  if (t == topics_.end()) {
-    auto entry = std::make_unique<QueueTopic>();
-    entry->name = topic;
-    entry->log_begin = &log_begin_;
-    const std::string_view key = entry->name;
-    t = topics_.emplace(key, std::move(entry)).first;
-  }
-  QueueTopic& entry = *t->second;
+  QueueTopic& entry = topic_entry(topic);
   auto q = place_of(entry, queue_id);
   if (q == entry.queues.end() || (*q)->id() != queue_id) q = entry.queues.insert(q, make(entry, queue_id));
   (*q)->hidden_ = false;
@@ -127,15 +156,29 @@ Status QueueIndex::reset_all() {
   return {};
 }
 
-void QueueIndex::opened(int64_t log_begin) {
+void QueueIndex::take_floors(const QueueIndex& from) {
+  for (const ConsumeQueue* queue : from.all()) {
+    if (queue->max_offset() == 0) continue;
+    floors_.push_back({queue->topic(), queue->id(), queue->max_offset(), queue->max_physical()});
+  }
+}
+
+Status QueueIndex::opened(int64_t log_begin, const std::atomic<int64_t>&) {
   set_log_begin(log_begin);
+  for (const Floor& floor : floors_) {
+    // What had a record in the log has found it again, or the log has lost it.
+    if (floor.max_physical > log_begin || !is_topic_name(floor.topic)) continue;
+    ConsumeQueue* queue = get(floor.topic, floor.queue_id);
+    if (queue->max_offset() > 0) continue;
+    queue->set_min(floor.offset, -1);
+    queue->max_.store(floor.offset, std::memory_order_release);
+    floored_.push_back(queue);
+  }
+  floors_ = {};
   const std::shared_lock lock(mutex_);
   for (const auto& [name, topic] : topics_) {
     for (const auto& queue : topic->queues) queue->next_offset = queue->max_offset();
   }
-}
-
-Status QueueIndex::commit(const Progress&) {
   return {};
 }
 

@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "merlin/base/result.h"
@@ -74,14 +75,18 @@ class ConsumeQueue {
 
   // Copies units from `from` on, as many as are at hand; returns how many. 0: none there, or unreadable.
   virtual size_t read(int64_t from, std::span<QueueUnit> out) const = 0;
-  // Apache's rollNextFile: where the next file begins. One call of get() looks at one file at most, and goes on there
-  // when a unit cannot be read.
+  // Apache's rollNextFile: where to go on when a unit cannot be read.
   virtual int64_t next_file(int64_t offset) const = 0;
+  // One call of get() that begins at `offset` looks at units in front of this.
+  virtual int64_t scan_limit(int64_t offset) const { return next_file(offset); }
 
  protected:
   // The lowest offset that may hold a unit.
   virtual int64_t first_offset() const = 0;
 
+  int64_t min_hint() const { return min_.load(std::memory_order_acquire); }
+  // The minimum as it was found last, with the physical offset of its record.
+  std::pair<int64_t, int64_t> known_min() const;
   // The minimum, when it is known for good: what find_min() finds is kept only if it came in between.
   void set_min(int64_t offset, int64_t physical_offset);
 
@@ -144,32 +149,68 @@ class QueueIndex {
   virtual Status distrust() = 0;
   virtual Status start_from(const Start& start) = 0;
   virtual Status reset_all();
-  // The log begins there from now on; what the lane gives next is known now.
-  void opened(int64_t log_begin);
+  // The log begins there; what the lane gives next is known now. `durable`: records below it are on disk; outlives
+  // stop().
+  virtual Status opened(int64_t log_begin, const std::atomic<int64_t>& durable);
+  // Whether the store's merlin.progress and checkpoint vouch for this index.
+  virtual bool in_files() const { return true; }
 
   // --- dispatch
-  // What was put up to now is one round; `upto` says what the index shows after it.
-  virtual Status commit(const Progress& upto);
+  // A round of put() is over.
+  virtual void commit() {}
+  // Records of the topic below this offset belong to one that was deleted.
+  int64_t dead_below(std::string_view topic) const;
+  void set_dead_below(std::string_view topic, int64_t physical_offset);
+  std::vector<std::pair<std::string, int64_t>> dead_topics() const;
   // The queues of the topic lose their units and are found no more until get() asks for them again.
   virtual Status remove_topic(std::string_view topic) = 0;
 
   // --- background
-  // Writes what waits, and with `sync` makes it last: then all units below now.dispatched_offset are on disk, and
-  // `now` gets what else the index wants to be told at the next start.
-  virtual Status save(Progress& now, bool sync) = 0;
+  enum class Save {
+    write,  // hand what waits to the system
+    sync,   // and make it last, when the index thinks it is time
+    all,    // and make it last now
+  };
+  // `now` tells how far the dispatcher is. But for Save::write it gets how far the units are on disk, and what else the
+  // index wants to be told at the next start.
+  virtual Status save(Progress& now, Save how) = 0;
   // Records in front of `log_begin` are gone.
   virtual Status retain(int64_t log_begin);
+  // The log is needed from here on to build the rest after a crash.
+  virtual int64_t needs_log_from() const { return INT64_MAX; }
+  // That stands in somebody's way: the next save() shall move it. From the housekeeper.
+  virtual void save_soon() {}
+  // No thread of the index runs afterwards. What waits in memory is not written.
+  virtual void stop() {}
 
  protected:
   virtual std::unique_ptr<ConsumeQueue> make(QueueTopic& topic, int32_t queue_id) = 0;
   void hide(std::string_view topic);
   void set_log_begin(int64_t begin) { log_begin_.store(begin, std::memory_order_release); }
   int64_t log_begin() const { return log_begin_.load(std::memory_order_acquire); }
+  const std::atomic<int64_t>& log_begin_word() const { return log_begin_; }
+
+  // The next offset of a queue may be nowhere but in its index: when all its records have expired. Before an index is
+  // given up its floors are taken; opened() raises the queues that have nothing since.
+  void take_floors(const QueueIndex& from);
+  // The queues that opened() raised: nothing but their offset is known.
+  const std::vector<ConsumeQueue*>& floored() const { return floored_; }
 
  private:
   using Topics = std::unordered_map<std::string_view, std::unique_ptr<QueueTopic>>;
+  struct Floor {
+    std::string topic;
+    int32_t queue_id = 0;
+    int64_t offset = 0;
+    int64_t max_physical = -1;  // the record of the last unit ended there
+  };
 
+  QueueTopic& topic_entry(std::string_view topic);  // REQUIRES: mutex_ held for writing
+
+  std::vector<Floor> floors_;           // used while opening
+  std::vector<ConsumeQueue*> floored_;  // constant after opened()
   std::atomic<int64_t> log_begin_{0};
+  std::atomic<bool> any_dead_{false};
   mutable std::shared_mutex mutex_;
   Topics topics_;  // guarded by mutex_; keys lie in the topics
 };

@@ -1,0 +1,424 @@
+#include "store/queue/rocks_index.h"
+
+#include <algorithm>
+#include <chrono>
+#include <pthread.h>
+
+#include "merlin/base/log.h"
+#include "store/queue/file_index.h"
+
+namespace merlin::store {
+
+// What waits is written at the latest after this time.
+static constexpr auto write_interval = std::chrono::milliseconds(100);
+// A slow log is flushed at the latest after this time, too.
+static constexpr int64_t flush_interval_ns = int64_t{60} * 1'000'000'000;
+
+static int64_t steady_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+RocksIndex::RocksIndex(Options options, FileSystem& files) : options_(std::move(options)), files_(files) {}
+
+RocksIndex::~RocksIndex() {
+  stop();
+}
+
+std::unique_ptr<ConsumeQueue> RocksIndex::make(QueueTopic& topic, int32_t queue_id) {
+  return std::make_unique<RocksQueue>(*this, topic, queue_id);
+}
+
+std::mutex& RocksIndex::stripe_of(const RocksQueue& queue) const {
+  // Objects are more than 64 bytes apart.
+  return stripes_[(reinterpret_cast<uintptr_t>(&queue) >> 6) % stripes_.size()];
+}
+
+// ---------------------------------------------------------------- opening
+
+Status RocksIndex::open_db() {
+  auto db = QueueDb::open(dir_of(options_.root_dir), log_begin_word());
+  if (!db) {
+    if (db.error().code != Errc::corrupt) return db.error();
+    log_error("store", "{}: the queue index is built again from the log", db.error().message);
+    if (Status s = files_.remove_tree(dir_of(options_.root_dir)); !s) return s;
+    db = QueueDb::open(dir_of(options_.root_dir), log_begin_word());
+    if (!db) return db.error();
+  }
+  db_ = std::move(*db);
+  next_number_ = db_->next_number();
+  return {};
+}
+
+Status RocksIndex::load_rows() {
+  std::vector<RocksQueue*> by_number;
+  QueueDb::Content content;
+  content.queue = [&](uint32_t number, std::string_view topic, int32_t id) {
+    if (!is_topic_name(topic)) return;
+    RocksQueue& queue = rocks_queue(get(topic, id));
+    queue.number_ = number;
+    queue.named_ = true;
+    if (by_number.size() <= number) by_number.resize(std::max<size_t>(number + 1, by_number.size() * 2));
+    by_number[number] = &queue;
+  };
+  content.bounds = [&](uint32_t number, const QueueBounds& bounds) {
+    if (number >= by_number.size() || by_number[number] == nullptr) return;
+    RocksQueue& queue = *by_number[number];
+    queue.set_min(bounds.min, bounds.min_physical);
+    queue.max_.store(bounds.max, std::memory_order_relaxed);
+    queue.max_physical_.store(bounds.max_physical, std::memory_order_relaxed);
+  };
+  content.dead = [&](std::string_view topic, int64_t below) { set_dead_below(topic, below); };
+  return db_->load(content);
+}
+
+Result<QueueIndex::Loaded> RocksIndex::load() {
+  const bool is_new = !files_.exists(dir_of(options_.root_dir));
+  if (is_new) {
+    if (Status s = take_over_files(); !s) return s.error();
+  }
+  if (Status s = open_db(); !s) return s.error();
+  if (Status s = load_rows(); !s) return s.error();
+  Loaded loaded;
+  loaded.progress = db_->progress();
+  loaded.any = loaded.progress.has_value();
+  if (loaded.progress) mark_ = flushed_ = *loaded.progress;
+  if (is_new) log_info("store", "storeType=defaultRocksDB: the queue index is built from the log");
+  return loaded;
+}
+
+// The store was one of the file form: queues without a record left in the log keep their next offset.
+Status RocksIndex::take_over_files() {
+  if (!files_.exists(options_.root_dir + "/consumequeue")) return {};
+  FileIndex old(files_, options_.root_dir, options_.consume_queue_file_bytes);
+  const auto loaded = old.load();
+  if (!loaded) {
+    log_warn("store", "{}: offsets of empty queues start over", loaded.error().message);
+    return {};
+  }
+  if (const auto end = old.loaded_max_physical(); !end) return end.error();
+  take_floors(old);
+  return {};
+}
+
+// The files of the other form stand still from now on, and must not be taken for good when it comes back.
+Status RocksIndex::leave_files() {
+  const std::string mark = options_.root_dir + "/merlin.progress";
+  const std::string dir = options_.root_dir + "/consumequeue";
+  // Apache keeps its own database there, in its RocksDB mode: that is not ours.
+  const bool any = files_.exists(mark) || (files_.exists(dir) && !files_.exists(dir + "/CURRENT"));
+  if (!any) return {};
+  Progress now;
+  if (Status s = save(now, Save::all); !s) return s;
+  if (files_.exists(mark)) {
+    if (Status s = files_.remove(mark); !s) return s;
+    if (Status s = files_.sync_dir(options_.root_dir); !s) return s;
+  }
+  if (!files_.exists(dir) || files_.exists(dir + "/CURRENT")) return {};
+  log_info("store", "{} is not used any more: removed", dir);
+  return files_.remove_tree(dir);
+}
+
+Result<int64_t> RocksIndex::loaded_max_physical() {
+  return mark_.dispatched_offset;
+}
+
+Status RocksIndex::distrust() {
+  db_->remove_progress();
+  if (Status s = db_->write(); !s) return s;
+  return db_->flush();
+}
+
+Status RocksIndex::start_from(const Start& start) {
+  // What the mark vouches for is all there is, and all of it is there.
+  return start.trusted ? Status() : reset_all();
+}
+
+Status RocksIndex::reset_all() {
+  take_floors(*this);
+  round_.clear();
+  db_.reset();
+  if (Status s = files_.remove_tree(dir_of(options_.root_dir)); !s) return s;
+  for (ConsumeQueue* queue : all()) rocks_queue(queue).forget();
+  {
+    const std::lock_guard lock(mutex_);
+    pending_.clear();
+    pending_count_ = 0;
+    hot_queues_.clear();
+  }
+  mark_ = flushed_ = {};
+  const uint32_t next_number = next_number_;
+  if (Status s = open_db(); !s) return s;
+  next_number_ = next_number;
+  for (const auto& [topic, below] : dead_topics()) db_->add_dead(topic, below);
+  return db_->write();
+}
+
+Status RocksIndex::opened(int64_t log_begin, const std::atomic<int64_t>& durable) {
+  if (Status s = QueueIndex::opened(log_begin, durable); !s) return s;
+  durable_ = &durable;
+  commit();
+  // Nothing that is in the log now can get lost without the start noticing: the mark names a record.
+  if (Status s = write_pending(INT64_MAX); !s) return s;
+  {
+    const std::lock_guard lock(write_mutex_);
+    for (const auto& [topic, below] : dead_topics()) {
+      if (below <= log_begin) db_->remove_dead(topic);
+    }
+    for (ConsumeQueue* one : floored()) {
+      RocksQueue& queue = rocks_queue(one);
+      queue.number_ = next_number_++;
+      queue.named_ = true;
+      db_->add_queue(queue.number_, queue.topic(), queue.id());
+      db_->add_bounds(queue.number_, {queue.max_offset(), -1, queue.max_offset(), -1});
+    }
+    if (Status s = db_->write(); !s) return s;
+  }
+  if (Status s = leave_files(); !s) return s;
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "queue-index");
+    run();
+  });
+  return {};
+}
+
+// ---------------------------------------------------------------- from the dispatcher
+
+Status RocksIndex::reserve() {
+  if (pending_count_.load(std::memory_order_relaxed) + round_.size() < pending_units_max) return {};
+  return Error{Errc::no_space, "the queue index has " + std::to_string(pending_units_max) +
+                                   " units that wait for the disk (pending_units_max)"};
+}
+
+void RocksIndex::add_hot(RocksQueue& queue) {
+  const std::lock_guard lock(mutex_);
+  hot_queues_.push_back(&queue);
+}
+
+void RocksIndex::add_to_round(const Item& item) {
+  round_.push_back(item);
+}
+
+void RocksIndex::commit() {
+  if (round_.empty()) return;
+  size_t before = 0;
+  size_t after = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    before = pending_.size();
+    pending_.insert(pending_.end(), round_.begin(), round_.end());
+    after = pending_.size();
+  }
+  pending_count_.store(after, std::memory_order_relaxed);
+  round_.clear();
+  if (thread_.joinable()) {
+    if (before == 0 || (before < batch_units_max && after >= batch_units_max)) wake_.notify_one();
+  } else if (after >= batch_units_max) {
+    shout(write_pending(INT64_MAX));  // while opening
+  }
+}
+
+void RocksIndex::drop_pending_of(const RocksQueue& queue) {
+  std::erase_if(round_, [&](const Item& item) { return item.queue == &queue; });
+  const std::lock_guard lock(mutex_);
+  std::erase_if(pending_, [&](const Item& item) { return item.queue == &queue; });
+  std::erase(hot_queues_, &queue);
+  pending_count_.store(pending_.size(), std::memory_order_relaxed);
+}
+
+Status RocksIndex::forget(RocksQueue& queue) {
+  const std::lock_guard lock(write_mutex_);
+  drop_pending_of(queue);
+  if (queue.named_) {
+    db_->remove_queue(queue.number_);
+    if (Status s = db_->write(); !s) return s;
+  }
+  queue.forget();
+  return {};
+}
+
+Status RocksIndex::remove_topic(std::string_view topic) {
+  for (ConsumeQueue* queue : of_topic(topic)) {
+    if (Status s = forget(rocks_queue(queue)); !s) return s;
+  }
+  hide(topic);
+  const std::lock_guard lock(write_mutex_);
+  db_->add_dead(topic, dead_below(topic));
+  if (Status s = db_->write(); !s) return s;
+  // A crash must not bring the units back, into a topic that was made again since.
+  return db_->flush();
+}
+
+// ---------------------------------------------------------------- the writer
+
+void RocksIndex::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void RocksIndex::run() {
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      if (pending_.empty()) {
+        wake_.wait(lock, [this] { return stopping_ || !pending_.empty(); });
+      }
+      wake_.wait_for(lock, write_interval, [this] { return stopping_ || pending_.size() >= batch_units_max; });
+      if (stopping_) return;
+    }
+    const size_t before = pending_count_.load(std::memory_order_relaxed);
+    const Status written = write_pending(durable_->load(std::memory_order_acquire));
+    shout(written);
+    if (written && pending_count_.load(std::memory_order_relaxed) < before) continue;
+    // The log is not durable yet, or the database refuses.
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, write_interval, [this] { return stopping_; });
+  }
+}
+
+// Once per trouble, not once per try.
+void RocksIndex::shout(const Status& status) {
+  if (status) {
+    refused_ = false;
+  } else if (!std::exchange(refused_, true)) {
+    log_error("store", "{}", status.error().message);
+  }
+}
+
+// Copies what may be written to taken_; returns how many.
+size_t RocksIndex::take(int64_t durable) {
+  const std::lock_guard lock(mutex_);
+  taken_.clear();
+  for (const Item& item : pending_) {
+    const bool same_record = !taken_.empty() && taken_.back().unit.physical_offset == item.unit.physical_offset;
+    if (taken_.size() >= batch_units_max && !same_record) break;
+    if (!item.unit.blank() && item.unit.physical_end() > durable) break;
+    taken_.push_back(item);
+  }
+  return taken_.size();
+}
+
+Status RocksIndex::write_pending(int64_t durable) {
+  for (;;) {
+    const std::lock_guard lock(write_mutex_);
+    if (take(durable) == 0) return {};
+    if (Status s = write_batch(); !s) return s;
+    committed();
+    evict();
+  }
+}
+
+// REQUIRES: write_mutex_ held. The units of taken_, the bounds of their queues, and the mark behind them.
+Status RocksIndex::write_batch() {
+  touched_.clear();
+  Progress mark = mark_;
+  uint32_t next_number = next_number_;
+  for (const Item& item : taken_) {
+    RocksQueue& queue = *item.queue;
+    RocksQueue::Hot& hot = *queue.hot_;
+    if (!hot.in_batch) {
+      hot.in_batch = true;
+      hot.batch_physical = -1;
+      touched_.push_back(&queue);
+      if (!queue.named_) {
+        const std::lock_guard stripe(stripe_of(queue));
+        queue.number_ = next_number++;
+      }
+    }
+    hot.batch_end = item.offset + 1;
+    db_->add_unit(queue.number_, item.offset, item.unit);
+    if (item.unit.blank()) continue;
+    hot.batch_physical = item.unit.physical_end();
+    if (item.unit.damaged()) continue;
+    mark.dispatched_offset = std::max(mark.dispatched_offset, hot.batch_physical);
+    mark.last_record_offset = item.unit.physical_offset;
+    mark.last_record_timestamp_ms = item.store_timestamp_ms;
+  }
+  for (RocksQueue* queue : touched_) {
+    RocksQueue::Hot& hot = *queue->hot_;
+    hot.in_batch = false;
+    if (!queue->named_) db_->add_queue(queue->number_, queue->topic(), queue->id());
+    const auto [min, min_physical] = queue->known_min();
+    const int64_t physical = hot.batch_physical >= 0 ? hot.batch_physical : queue->max_physical();
+    db_->add_bounds(queue->number_, {std::min(min, hot.batch_end), min_physical, hot.batch_end, physical});
+  }
+  db_->add_progress(mark);
+  if (Status s = db_->write(); !s) return s;
+  mark_ = mark;
+  next_number_ = next_number;
+  return {};
+}
+
+// The batch is in the database: its units may leave the memory.
+void RocksIndex::committed() {
+  {
+    const std::lock_guard lock(mutex_);
+    pending_.erase(pending_.begin(), pending_.begin() + static_cast<int64_t>(taken_.size()));
+    pending_count_.store(pending_.size(), std::memory_order_relaxed);
+  }
+  for (RocksQueue* queue : touched_) {
+    const std::lock_guard stripe(stripe_of(*queue));
+    queue->named_ = true;
+    queue->hot_->committed = queue->hot_->batch_end;
+  }
+}
+
+void RocksIndex::evict() {
+  for (;;) {
+    RocksQueue* oldest = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      if (hot_queues_.size() <= hot_queues_max) return;
+      oldest = hot_queues_.front();
+      hot_queues_.pop_front();
+    }
+    const std::lock_guard stripe(stripe_of(*oldest));
+    if (oldest->hot_->committed == oldest->max_offset()) {
+      oldest->hot_.reset();
+      continue;
+    }
+    // Still on its way: those behind it are even newer.
+    const std::lock_guard lock(mutex_);
+    hot_queues_.push_back(oldest);
+    return;
+  }
+}
+
+// ---------------------------------------------------------------- background
+
+Status RocksIndex::save(Progress& now, Save how) {
+  const int64_t durable = durable_->load(std::memory_order_acquire);
+  if (how == Save::all) {
+    if (Status s = write_pending(durable); !s) return s;
+  }
+  Progress covered;
+  {
+    const std::lock_guard lock(write_mutex_);
+    const bool idle = pending_count_.load(std::memory_order_relaxed) == 0;
+    if (idle && now.dispatched_offset > mark_.dispatched_offset && now.dispatched_offset <= durable) {
+      // Records behind the last unit that enter no queue.
+      db_->add_progress(now);
+      if (Status s = db_->write(); !s) return s;
+      mark_ = now;
+    }
+    covered = mark_;
+  }
+  const bool far = covered.dispatched_offset - flushed_.dispatched_offset >= options_.recovery_bytes_max;
+  const bool late =
+      covered.dispatched_offset > flushed_.dispatched_offset && steady_ns() - flushed_ns_ >= flush_interval_ns;
+  if (how == Save::all || far || late || std::exchange(flush_wanted_, false)) {
+    if (Status s = db_->flush(); !s) return s;
+    flushed_ = covered;
+    flushed_ns_ = steady_ns();
+  }
+  now.dispatched_offset = flushed_.dispatched_offset;
+  now.last_record_offset = flushed_.last_record_offset;
+  now.last_record_timestamp_ms = flushed_.last_record_timestamp_ms;
+  return {};
+}
+
+}  // namespace merlin::store
