@@ -35,13 +35,20 @@ int64_t all_calls(const FaultyFileSystem& disk) {
   return sum;
 }
 
+Oracle oracle_of(const Trace& trace, const Config& config) {
+  Oracle oracle;
+  for (const Entry& entry : trace) oracle.follow(entry, config.segment_bytes);
+  return oracle;
+}
+
 // While the store lives: it shows what it should, soon, and takes messages again.
-std::string judge_alive(Driver& driver, TraceFileSystem& files, const Oracle& before) {
+std::string judge_alive(Driver& driver, TraceFileSystem& files, const Config& config) {
   std::string wrong;
   for (int i = 0; i < 2000; ++i) {
     Shown shown;
     wrong = show_all(*driver.store(), shown);
-    if (wrong.empty()) wrong = before.check(shown);
+    // Anew each time: retention may be at work.
+    if (wrong.empty()) wrong = oracle_of(files.copy(), config).check(shown);
     if (wrong.empty()) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
@@ -55,12 +62,6 @@ std::string judge_alive(Driver& driver, TraceFileSystem& files, const Oracle& be
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   return "takes no message although the disk is well again";
-}
-
-Oracle oracle_of(const Trace& trace, const Config& config) {
-  Oracle oracle;
-  for (const Entry& entry : trace) oracle.follow(entry, config.segment_bytes);
-  return oracle;
 }
 
 class Run {
@@ -83,7 +84,7 @@ class Run {
     ++count_.runs;
     count_.fail_stops += driver.fail_stops() > 0 ? 1 : 0;
     std::string wrong;
-    if (driver.running()) wrong = judge_alive(driver, files, oracle_of(files.copy(), workload_.config));
+    if (driver.running()) wrong = judge_alive(driver, files, workload_.config);
     if (wrong.empty() && driver.hangs()) wrong = "an acknowledgement never came";
     if (wrong.empty()) wrong = judge_after(driver, files, disk);
     alarm(0);

@@ -2,7 +2,8 @@
 //
 //   crash_rig [--mode crash] [--states N] [--passes N] [--seed N] [--jobs N] [--workload NAME] [--out DIR]
 //   crash_rig --mode calls [--every N] [--passes N] [--seed N] [--jobs N] [--workload NAME] [--call N] [--fault KIND]
-//   crash_rig --repeat FILE --workload NAME --seed N --at N --choices C [--recovery FILE --recovery-at N
+//   crash_rig --mode damage [--every N] [--passes N] [--seed N] [--jobs N] [--workload NAME] [--file PATH --byte N]
+//   [--strict 1] crash_rig --repeat FILE --workload NAME --seed N --at N --choices C [--recovery FILE --recovery-at N
 //   --recovery-choices C]
 //
 // Exit code 0: nothing wrong; 1: violations; 2: wrong use.
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "crash/rig/crash_states.h"
+#include "crash/rig/damage.h"
 #include "crash/rig/failing_calls.h"
 #include "merlin/base/log.h"
 
@@ -37,6 +39,7 @@ int64_t number(const Flags& flags, const std::string& name, int64_t otherwise) {
 struct Board {
   CrashCount crash;
   CallCount calls;
+  DamageCount damage;
   std::atomic<size_t> next_task{0};
 };
 
@@ -100,6 +103,15 @@ int print(const Board& board, const std::string& mode, size_t tasks, uint64_t se
         count.failures.load(), died, seconds);
     return count.failures.load() == 0 && died == 0 ? 0 : 1;
   }
+  if (mode == "damage") {
+    const DamageCount& count = board.damage;
+    std::printf(
+        "damage: %lu workloads, seed %lu, %ld flips, %ld truncations: %ld starts refused, %ld answered with an error, "
+        "%ld left to the client's CRC, %ld known gaps, %ld violations, %d crashes, %.1f s\n",
+        tasks, seed, count.flips.load(), count.truncations.load(), count.refused.load(), count.told.load(),
+        count.crc_only.load(), count.known.load(), count.failures.load(), died, seconds);
+    return count.failures.load() == 0 && died == 0 ? 0 : 1;
+  }
   const CallCount& count = board.calls;
   std::printf(
       "failing calls: %lu workloads, seed %lu, %ld runs, %ld of them stopped for good, %ld violations, %d crashes, "
@@ -118,6 +130,11 @@ int run_tasks(const Flags& flags) {
   calls.every = std::max<int64_t>(number(flags, "--every", 1), 1);
   calls.only_call = number(flags, "--call", -1);
   calls.only_fault = flag(flags, "--fault", "");
+  DamageRun damage;
+  damage.every = calls.every;
+  damage.strict = number(flags, "--strict", 0) != 0;
+  damage.only_at = number(flags, "--byte", -1);
+  damage.only_file = flag(flags, "--file", "");
   const std::map<std::string, Work> modes = {
       {"crash",
        [&](const Task& task, Board& board) {
@@ -130,6 +147,12 @@ int run_tasks(const Flags& flags) {
          CallRun run = calls;
          run.seed = task.seed;
          fail_calls(*task.workload, run, board.calls);
+       }},
+      {"damage",
+       [&](const Task& task, Board& board) {
+         DamageRun run = damage;
+         run.seed = task.seed;
+         damage_files(*task.workload, run, board.damage);
        }},
   };
   const std::vector<Task> tasks = tasks_of(flags);
