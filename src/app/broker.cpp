@@ -59,6 +59,7 @@ store::StoreOptions store_options(const config::Settings& s) {
   o.delete_files_max = s.int32("deleteFileBatchMax");
   o.disk_used_percent_max = s.int32("diskMaxUsedSpaceRatio");
   o.disk_forcibly_percent = s.int32("diskSpaceCleanForciblyRatio");
+  o.disk_warning_percent = std::clamp(s.int32("diskSpaceWarningLevelRatio"), 35, 90);
   o.clean_forcibly = s.boolean("cleanFileForciblyEnable");
   return o;
 }

@@ -169,7 +169,9 @@ class PosixFileSystem final : public FileSystem {
   Result<DiskSpace> space(const std::string& path) override {
     struct statvfs st{};
     if (::statvfs(path.c_str(), &st) != 0) return errno_error("statvfs " + path, errno);
-    return DiskSpace{static_cast<int64_t>(st.f_blocks * st.f_frsize), static_cast<int64_t>(st.f_bavail * st.f_frsize)};
+    // As df: what is kept for root counts neither as used nor as there.
+    const auto total = static_cast<int64_t>((st.f_blocks - st.f_bfree + st.f_bavail) * st.f_frsize);
+    return DiskSpace{total, static_cast<int64_t>(st.f_bavail * st.f_frsize)};
   }
 
   Result<std::unique_ptr<File>> lock(const std::string& path) override {

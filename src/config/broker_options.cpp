@@ -109,6 +109,8 @@ constexpr std::array options = {
         "Percent of the disk in use beyond which old files go at any hour."),
     i32("diskSpaceCleanForciblyRatio", "85", 10, 95, restart,
         "Percent of the disk in use beyond which the oldest files go at any age."),
+    i32("diskSpaceWarningLevelRatio", "90", 1, 100, restart,
+        "Percent of the disk in use beyond which sends are refused; between 35 and 90, as Apache takes it."),
     flag("cleanFileForciblyEnable", "true", restart, "Whether the oldest files may go at any age when the disk fills."),
 
     // Messages and files.

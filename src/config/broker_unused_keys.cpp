@@ -282,7 +282,6 @@ constexpr UnusedKey unused_keys[] = {
     {"bitMapLengthConsumeQueueExt", "64"},
     {"commitIntervalCommitLog", "200"},
     {"maxRecoveryCommitlogFiles", "30"},
-    {"diskSpaceWarningLevelRatio", "90"},
     {"useReentrantLockWhenPutMessage", "true"},
     {"flushCommitLogTimed", "true"},
     {"deleteCommitLogFilesInterval", "100"},

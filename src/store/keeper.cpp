@@ -11,8 +11,6 @@ namespace merlin::store {
 // Syncing the queues may take this share of the time: one part in ten.
 static constexpr int64_t sync_share = 10;
 static constexpr int64_t sync_pause_ns_max = int64_t{60} * 1'000'000'000;
-// Appends are tried again at the latest when this much space is free.
-static constexpr int64_t space_to_resume_bytes = int64_t{16} << 20;
 
 static int64_t steady_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
@@ -20,7 +18,7 @@ static int64_t steady_ns() {
 }
 
 Keeper::Keeper(KeeperOptions options, FileSystem& files, CommitLog& log, QueueIndex& queues, Dispatcher& dispatcher,
-               Flusher& flusher, std::function<int64_t()> index_timestamp_ms, std::function<void()> on_tick)
+               Flusher& flusher, std::function<int64_t()> index_timestamp_ms, std::function<bool()> on_tick)
     : options_(std::move(options)),
       files_(files),
       log_(log),
@@ -51,42 +49,26 @@ void Keeper::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Keeper::prepare_segment(int64_t start) {
-  wanted_segment_.store(start, std::memory_order_release);
-  wake_.notify_one();
-}
-
 void Keeper::run() {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, std::chrono::milliseconds(options_.interval_ms),
-                     [this] { return stopping_ || wanted_segment_.load(std::memory_order_acquire) >= 0; });
+      wake_.wait_for(lock, std::chrono::milliseconds(options_.interval_ms), [this] { return stopping_; });
       if (stopping_) return;
     }
-    if (wanted_segment_.load(std::memory_order_acquire) >= 0) {
-      prepare();
-    } else {
-      tick();
-    }
-  }
-}
-
-void Keeper::prepare() {
-  const int64_t start = wanted_segment_.exchange(-1, std::memory_order_acq_rel);
-  if (Status s = log_.segments().prepare_next(start); !s) {
-    log_warn("store", "the next commit log segment could not be made ahead: {}", s.error().message);
+    tick();
   }
 }
 
 void Keeper::tick() {
-  flusher_.expire();
   dispatcher_.pump();  // a queue that refused a unit gets another chance
-  watch_space();
-  on_tick_();
+  const bool wanted = on_tick_();
   const std::lock_guard lock(save_mutex_);
   const int64_t begin_ns = steady_ns();
-  const bool sync = begin_ns >= next_sync_ns_;
+  // So much log at most is scanned after a crash, however long the pauses between syncs are.
+  const int64_t marked = std::max(published_.dispatched_offset, pending_ ? pending_->dispatched_offset : 0);
+  const bool far_behind = dispatcher_.position() - marked > options_.recovery_bytes_max / 2;
+  const bool sync = begin_ns >= next_sync_ns_ || far_behind || wanted;
   save_queues(sync ? QueueIndex::Save::sync : QueueIndex::Save::write);
   if (sync) {
     const int64_t end_ns = steady_ns();
@@ -138,6 +120,7 @@ void Keeper::publish() {
     }
     checkpoint.confirm_offset = pending_->dispatched_offset;
     published_ = *pending_;
+    published_offset_.store(published_.dispatched_offset, std::memory_order_release);
     pending_.reset();
   }
   if (checkpoint == checkpoint_) return;
@@ -163,12 +146,6 @@ Status Keeper::save_all() {
 void Keeper::queues_shrank() {
   if (Status s = flusher_.sync_to(dispatcher_.position()); !s) return;
   if (Status s = save_all(); !s) log_warn("store", "{}", s.error().message);
-}
-
-void Keeper::watch_space() {
-  if (!log_.disk_full()) return;
-  const auto space = files_.space(log_.segments().dir());
-  if (space && space->free_bytes >= space_to_resume_bytes) log_.clear_disk_full();
 }
 
 }  // namespace merlin::store

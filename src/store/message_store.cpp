@@ -109,10 +109,12 @@ bool MessageStore::writable(std::string& why) const {
     return false;
   }
   if (!impl_->log.disk_full()) return true;
-  why = "disk full: " + impl_->options.commit_log_dir;
-  if (const auto space = impl_->files.space(impl_->options.commit_log_dir)) {
-    why += " has " + std::to_string(space->free_bytes) + " of " + std::to_string(space->total_bytes) + " bytes free";
+  why = impl_->log_keeper.refusal();
+  if (why.empty()) {
+    impl_->log_keeper.look_at_space();
+    why = impl_->log_keeper.refusal();
   }
+  if (why.empty()) why = "disk full: " + impl_->options.commit_log_dir + " took no more bytes a moment ago";
   return false;
 }
 

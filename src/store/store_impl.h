@@ -11,6 +11,7 @@
 #include "store/log/commit_log.h"
 #include "store/log/damage.h"
 #include "store/log/flusher.h"
+#include "store/log/log_keeper.h"
 #include "store/log/recovery.h"
 #include "store/log/retention.h"
 #include "store/message_store.h"
@@ -29,7 +30,7 @@ struct MessageStore::Impl {
   // Stops the threads and writes nothing.
   void abandon();
   Status delete_topic(std::string_view topic);
-  void retain();
+  bool retain();
   Status recover(bool clean, Checkpoint& checkpoint);
   Status open_index(bool clean, const Checkpoint& checkpoint);
   Status distrust_queues(Checkpoint& checkpoint);
@@ -78,6 +79,7 @@ struct MessageStore::Impl {
   Flusher flusher;
   std::unique_ptr<KeyIndex> index;  // null when disabled
   std::unique_ptr<IndexFollower> follower;
+  LogKeeper log_keeper;
   Retention retention;
   Keeper keeper;
 };

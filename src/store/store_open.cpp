@@ -66,10 +66,12 @@ MessageStore::Impl::Impl(StoreOptions wanted, FileSystem& fs, const Clock& the_c
                 dispatcher.pump();
                 if (follower) follower->wake();
               }),
+      log_keeper({options.root_dir, options.disk_warning_percent}, fs, log),
       retention(retention_options(options), fs, clock, log),
       keeper(
-          {options.root_dir, options.queue_flush_interval_ms}, fs, log, queues, dispatcher, flusher,
-          [this] { return index ? index->last_flushed_timestamp_ms() : 0; }, [this] { retain(); }) {}
+          {options.root_dir, options.queue_flush_interval_ms, options.queue_recovery_bytes_max}, fs, log, queues,
+          dispatcher, flusher, [this] { return index ? index->last_flushed_timestamp_ms() : 0; },
+          [this] { return retain(); }) {}
 
 static Status write_abort(FileSystem& files, const std::string& root, const std::string& path) {
   const std::string pid = std::to_string(getpid());
@@ -100,14 +102,15 @@ Status MessageStore::Impl::open() {
   if (Status s = write_abort(files, options.root_dir, path("abort")); !s) return s;
   if (Status s = open_index(clean, checkpoint); !s) return s.error().with("opening the key index");
 
-  log.set_on_roll([this](int64_t next_start) { keeper.prepare_segment(next_start); });
+  log.set_on_roll([this](int64_t next_start) { log_keeper.prepare_segment(next_start); });
   flusher.start(log.end());
   if (follower) follower->start(std::max(index->indexed_offset(), log.begin()), options.queue_flush_interval_ms);
   keeper.start(checkpoint);
   // The segment that the next append or the next roll needs.
   const int64_t size = options.segment_size_bytes;
   const bool current_exists = log.segments().find(log.end()) != nullptr;
-  keeper.prepare_segment(log.end() - log.end() % size + (current_exists ? size : 0));
+  log_keeper.start();
+  log_keeper.prepare_segment(log.end() - log.end() % size + (current_exists ? size : 0));
   opened = true;
   return {};
 }
@@ -264,6 +267,7 @@ void MessageStore::Impl::close() {
       saved = false;
     }
   }
+  log_keeper.stop();
   keeper.stop();
   if (Status s = keeper.save_all(); !s) {
     log_error("store", "{}", s.error().message);
@@ -282,20 +286,28 @@ void MessageStore::Impl::abandon() {
   log.close();
   flusher.abandon();
   if (follower) follower->abandon();
+  log_keeper.stop();
   keeper.stop();
   queues.stop();
 }
 
-// What hangs on the first segments goes with them.
-void MessageStore::Impl::retain() {
-  const int64_t settled = std::min(dispatcher.position(), flusher.durable());
+// What hangs on the first segments goes with them. Only what the queues on disk and the key index show may go: else a
+// queue whose messages are all gone would not know its next offset after a crash. True: retention waits for that.
+bool MessageStore::Impl::retain() {
+  int64_t settled = std::min(keeper.published_offset(), flusher.durable());
+  if (follower) settled = std::min(settled, follower->position());
   const int64_t saved = queues.needs_log_from();
   const int64_t first_end = log.begin() + options.segment_size_bytes;
   if (saved < first_end && first_end <= settled) queues.save_soon();
-  if (retention.look(std::min(settled, saved)) == 0) return;
-  const int64_t begin = log.begin();
-  if (Status s = queues.retain(begin); !s) log_warn("store", "{}", s.error().message);
-  if (follower) follower->drop_below(begin);
+  settled = std::min(settled, saved);
+  if (retention.look(settled) > 0) {
+    const int64_t begin = log.begin();
+    if (Status s = queues.retain(begin); !s) log_warn("store", "{}", s.error().message);
+    if (follower) follower->drop_below(begin);
+    damage.drop_below(begin);
+    log_keeper.look_at_space();
+  }
+  return retention.pressing();
 }
 
 Status MessageStore::Impl::delete_topic(std::string_view topic) {

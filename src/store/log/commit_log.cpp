@@ -81,6 +81,13 @@ int64_t CommitLog::append(std::span<AppendItem> items, Buffer& scratch) {
     return end();
   }
   if (scratch.empty()) return end();
+  if (disk_full()) {
+    // Whoever watches the disk says when to try again: a failing append costs a sync of the cleaned tail.
+    for (AppendItem& item : items) {
+      if (item.code == AppendCode::ok) item.code = AppendCode::no_space;
+    }
+    return end();
+  }
   size_t placed = 0;
   Status status = tail_dirty_ ? clean_tail() : Status();
   if (status) status = place(items, scratch, placed);
@@ -88,9 +95,17 @@ int64_t CommitLog::append(std::span<AppendItem> items, Buffer& scratch) {
   return end();
 }
 
+// Store times do not step back with the clock: readers search by them, and the checkpoint's rule compares them. A large
+// step is a correction and is followed.
+int64_t CommitLog::store_time_ms() const {
+  const int64_t now_ms = clock_.wall_ms();
+  const int64_t last_ms = last_timestamp_.load(std::memory_order_relaxed);
+  return now_ms < last_ms && last_ms - now_ms <= step_back_ms_max ? last_ms : now_ms;
+}
+
 // Stamps all records and writes them; `placed` counts the items that were looked at, for undo().
 Status CommitLog::place(std::span<AppendItem> items, const Buffer& scratch, size_t& placed) {
-  const int64_t now_ms = clock_.wall_ms();
+  const int64_t now_ms = store_time_ms();
   // The scratch belongs to the caller, who lent it for writing; stamping is the last touch.
   auto* bytes = const_cast<uint8_t*>(scratch.data());
   int64_t end = end_.load(std::memory_order_relaxed);
@@ -123,7 +138,6 @@ Status CommitLog::place(std::span<AppendItem> items, const Buffer& scratch, size
   hooks_.placed(items);
   last_timestamp_.store(now_ms, std::memory_order_release);
   end_.store(end, std::memory_order_release);
-  disk_full_.store(false, std::memory_order_relaxed);
   return {};
 }
 

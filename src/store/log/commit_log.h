@@ -43,6 +43,9 @@ struct CommitLogOptions {
 
 class CommitLog {
  public:
+  // A clock that steps back by no more than this is held until it has caught up.
+  static constexpr int64_t step_back_ms_max = 60'000;
+
   CommitLog(CommitLogOptions options, FileSystem& files, const Clock& clock, LaneHooks& hooks);
 
   SegmentList& segments() { return segments_; }
@@ -65,8 +68,9 @@ class CommitLog {
 
   // Called after a roll, under the lane: the segment behind `start` may be prepared now.
   void set_on_roll(std::function<void(int64_t next_start)> on_roll) { on_roll_ = std::move(on_roll); }
-  // Whether the last append failed for want of space.
+  // While set, appends answer no_space without a try. Set by an append that found no space, too.
   bool disk_full() const { return disk_full_.load(std::memory_order_relaxed); }
+  void set_disk_full() { disk_full_.store(true, std::memory_order_relaxed); }
   void clear_disk_full() { disk_full_.store(false, std::memory_order_relaxed); }
 
  private:
@@ -74,6 +78,7 @@ class CommitLog {
 
   void encode(std::span<AppendItem> items, Buffer& scratch) const;
   Status place(std::span<AppendItem> items, const Buffer& scratch, size_t& placed);
+  int64_t store_time_ms() const;
   Status roll(int64_t& end);
   Status write_run(Run& run);
   void undo(std::span<AppendItem> items, size_t placed, const Error& error);

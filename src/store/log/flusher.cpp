@@ -28,6 +28,10 @@ void Flusher::start(int64_t durable) {
     pthread_setname_np(pthread_self(), "flusher");
     options_.sync_flush ? run_sync() : run_async();
   });
+  timer_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "flush-timer");
+    run_timer();
+  });
 }
 
 void Flusher::join() {
@@ -36,6 +40,8 @@ void Flusher::join() {
     stopping_ = true;
   }
   wake_.notify_all();
+  timer_wake_.notify_all();
+  if (timer_.joinable()) timer_.join();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -92,7 +98,17 @@ void Flusher::run_async() {
       flush_group();
       last_flush = now;
     }
+  }
+}
+
+void Flusher::run_timer() {
+  constexpr auto interval = std::chrono::milliseconds(50);
+  std::unique_lock lock(mutex_);
+  while (!timer_wake_.wait_for(lock, interval, [this] { return stopping_; })) {
+    if (waiters_.empty()) continue;
+    lock.unlock();
     expire();
+    lock.lock();
   }
 }
 

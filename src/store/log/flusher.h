@@ -46,8 +46,6 @@ class Flusher {
   // The log has grown.
   void notify();
   void wait(int64_t end_offset, int32_t timeout_ms, Done done);
-  // Tells those whose time is over; called now and then, so that a hanging disk cannot hold them forever.
-  void expire();
   // Syncs on this thread until everything below `offset` is durable.
   Status sync_to(int64_t offset);
 
@@ -65,6 +63,9 @@ class Flusher {
   };
 
   void join();
+  void run_timer();
+  // Tells those whose time is over.
+  void expire();
   void run_sync();
   void run_async();
   bool flush_group();
@@ -90,6 +91,9 @@ class Flusher {
   bool stopping_ = false;              // guarded by mutex_
   std::vector<Waiter> waiters_;        // guarded by mutex_
   std::thread thread_;
+  // Does nothing but look at the clock: a hanging disk cannot hold the waiters longer than they want.
+  std::condition_variable timer_wake_;
+  std::thread timer_;
 };
 
 }  // namespace merlin::store

@@ -2,8 +2,10 @@
 
 #include <charconv>
 #include <ctime>
+#include <utility>
 
 #include "merlin/base/log.h"
+#include "store/log/log_keeper.h"
 #include "store/log/log_reader.h"
 
 namespace merlin::store {
@@ -32,16 +34,16 @@ bool Retention::due() {
 }
 
 Retention::Need Retention::need() {
-  const auto space = files_.space(log_.segments().dir());
-  if (space && space->total_bytes > 0) {
-    const auto used = static_cast<int32_t>(100 - space->free_bytes * 100 / space->total_bytes);
-    if (used > options_.forcibly_percent) {
+  const int32_t used = used_percent(files_, log_.segments().dir());
+  const bool was_pressing = std::exchange(pressing_, options_.forcibly && used > options_.forcibly_percent);
+  if (used > options_.forcibly_percent) {
+    if (pressing_ && !was_pressing) {
       log_warn("store", "{}% of the disk is used; diskSpaceCleanForciblyRatio is {}: the oldest segments go", used,
                options_.forcibly_percent);
-      return options_.forcibly ? Need::oldest : Need::expired;
     }
-    if (used > options_.used_percent_max) return Need::expired;
+    return pressing_ ? Need::oldest : Need::expired;
   }
+  if (used > options_.used_percent_max) return Need::expired;
   const time_t now = clock_.wall_ms() / 1000;
   tm local{};
   localtime_r(&now, &local);

@@ -1,7 +1,7 @@
 // Which segments go, and when: Apache's rules for fileReservedTime, deleteWhen and the fill of the disk.
 //
 // Owns:     nothing but the time of its last look.
-// Threads:  look() on the housekeeper; expire_soon() from anywhere.
+// Threads:  look() and pressing() on the housekeeper; expire_soon() from anywhere.
 // Survives: deletions are synced one by one, oldest first: no crash leaves a gap.
 // Fails:    what cannot be deleted is tried again at the next look.
 #pragma once
@@ -38,6 +38,8 @@ class Retention {
 
   // Deletes what its time has come for; segments that reach beyond `settled` stay. Returns how many went.
   int32_t look(int64_t settled);
+  // Whether the disk is so full that the oldest go at any age.
+  bool pressing() const { return pressing_; }
   void expire_soon() { manual_looks_.store(manual_looks_max, std::memory_order_release); }
 
  private:
@@ -55,6 +57,7 @@ class Retention {
   static constexpr int manual_looks_max = 20;
   std::atomic<int> manual_looks_{0};
   int64_t next_look_ns_ = -1;
+  bool pressing_ = false;
 };
 
 }  // namespace merlin::store
