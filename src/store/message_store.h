@@ -64,9 +64,6 @@ struct StoreOptions {
   int32_t disk_forcibly_percent = 85;     // diskSpaceCleanForciblyRatio: beyond it the oldest go at any age,
   bool clean_forcibly = true;             // cleanFileForciblyEnable: if this allows it
   int32_t disk_warning_percent = 90;      // diskSpaceWarningLevelRatio: beyond it appends are refused
-
-  // At most so much log is looked at after a crash, as long as the queues can be saved.
-  int64_t queue_recovery_bytes_max = int64_t{512} << 20;
 };
 
 // ---------------------------------------------------------------- append

@@ -294,11 +294,13 @@ void MessageStore::Impl::abandon() {
 // What hangs on the first segments goes with them. Only what the queues on disk and the key index show may go: else a
 // queue whose messages are all gone would not know its next offset after a crash. True: retention waits for that.
 bool MessageStore::Impl::retain() {
-  int64_t settled = std::min(keeper.published_offset(), flusher.durable());
+  int64_t settled = std::min(dispatcher.position(), flusher.durable());
   if (follower) settled = std::min(settled, follower->position());
-  const int64_t saved = queues.needs_log_from();
+  // A database has a mark of its own and is asked for a newer one; files have the keeper's.
+  const int64_t saved = queues.in_files() ? keeper.published_offset() : queues.needs_log_from();
   const int64_t first_end = log.begin() + options.segment_size_bytes;
-  if (saved < first_end && first_end <= settled) queues.save_soon();
+  const bool waits = saved < first_end && first_end <= settled;
+  if (waits) queues.save_soon();
   settled = std::min(settled, saved);
   if (retention.look(settled) > 0) {
     const int64_t begin = log.begin();
@@ -307,7 +309,7 @@ bool MessageStore::Impl::retain() {
     damage.drop_below(begin);
     log_keeper.look_at_space();
   }
-  return retention.pressing();
+  return waits;
 }
 
 Status MessageStore::Impl::delete_topic(std::string_view topic) {
