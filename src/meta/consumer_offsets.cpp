@@ -23,86 +23,12 @@ std::string_view key_of(std::string_view group, std::string_view topic) {
   return scratch;
 }
 
-// Both parts, or nothing: as Apache's split, a key has exactly one @ with text on both sides.
-bool split_key(std::string_view key, std::string_view& topic, std::string_view& group) {
-  const size_t at = key.find(separator);
-  if (at == 0 || at == std::string_view::npos || at + 1 == key.size()) return false;
-  topic = key.substr(0, at);
-  group = key.substr(at + 1);
-  return group.find(separator) == std::string_view::npos;
-}
-
-void append_queues_json(std::string& out, std::span<const QueueOffset> queues) {
-  out.push_back('{');
-  bool is_first = true;
-  for (const QueueOffset& one : queues) {
-    // Apache writes integer keys without quotes.
-    fmt::format_to(std::back_inserter(out), "{}{}:{}", is_first ? "" : ",", one.queue_id, one.offset);
-    is_first = false;
-  }
-  out.push_back('}');
-}
-
-using SortedRows = std::map<std::string, std::vector<QueueOffset>>;
-
-void append_table_json(std::string& out, const SortedRows& table) {
-  out.push_back('{');
-  bool is_first = true;
-  for (const auto& [key, queues] : table) {
-    if (!is_first) out.push_back(',');
-    is_first = false;
-    append_json_string(out, key);
-    out.push_back(':');
-    append_queues_json(out, queues);
-  }
-  out.push_back('}');
-}
-
 std::optional<QueueOffsets> offsets_of(const OffsetRows& rows, std::string_view key) {
   if (!rows.contains(key)) return std::nullopt;
   QueueOffsets out;
   for (const QueueOffset& one : rows.find(key)) out.emplace_hint(out.end(), one.queue_id, one.offset);
   return out;
 }
-
-std::string group_topics_json(const SortedRows& committed) {
-  std::map<std::string_view, std::set<std::string_view>> topics_by_group;
-  for (const auto& [key, queues] : committed) {
-    std::string_view topic;
-    std::string_view group;
-    if (split_key(key, topic, group)) topics_by_group[group].insert(topic);
-  }
-  std::string out = "{";
-  for (const auto& [group, topics] : topics_by_group) {
-    if (out.size() > 1) out.push_back(',');
-    append_json_string(out, group);
-    out += ":[";
-    bool is_first = true;
-    for (const std::string_view topic : topics) {
-      if (!is_first) out.push_back(',');
-      is_first = false;
-      append_json_string(out, topic);
-    }
-    out.push_back(']');
-  }
-  out.push_back('}');
-  return out;
-}
-
-// {0:5,12:55}: calls put(queue, offset).
-template <class Put>
-bool read_queues(JsonCursor& cursor, Put&& put) {
-  return cursor.object([&](std::string_view queue) {
-    int64_t id = 0;
-    int64_t offset = 0;
-    const bool is_sane = FieldReader::parse_integer(queue, id) && id >= INT32_MIN && id <= INT32_MAX;
-    if (!is_sane) return cursor.fail("a queue's number in front of an offset");
-    if (!cursor.integer(offset)) return false;
-    put(static_cast<int32_t>(id), offset);
-    return true;
-  });
-}
-
 }  // namespace
 
 ConsumerOffsets::ConsumerOffsets(FileSystem& files, const Clock& clock, const std::string& store_root)
@@ -110,6 +36,13 @@ ConsumerOffsets::ConsumerOffsets(FileSystem& files, const Clock& clock, const st
   version_.timestamp_ms = clock.wall_ms();
 }
 
+bool ConsumerOffsets::split_key(std::string_view key, std::string_view& topic, std::string_view& group) {
+  const size_t at = key.find(separator);
+  if (at == 0 || at == std::string_view::npos || at + 1 == key.size()) return false;
+  topic = key.substr(0, at);
+  group = key.substr(at + 1);
+  return group.find(separator) == std::string_view::npos;
+}
 ConsumerOffsets::Shard& ConsumerOffsets::shard(std::string_view key) {
   return shards_[TextHash()(key) % shard_count];
 }
@@ -117,89 +50,6 @@ ConsumerOffsets::Shard& ConsumerOffsets::shard(std::string_view key) {
 const ConsumerOffsets::Shard& ConsumerOffsets::shard(std::string_view key) const {
   return shards_[TextHash()(key) % shard_count];
 }
-
-// A file that breaks off leaves the table empty, as it was.
-Status ConsumerOffsets::decode(std::string_view text) {
-  DataVersion version = this->version();
-  Status status;
-  std::string row_key;
-  JsonCursor cursor(text);
-  const auto table = [&](OffsetRows Shard::* rows) {
-    return cursor.object([&](std::string_view key) {
-      row_key = key;
-      OffsetRows& home = shard(row_key).*rows;
-      std::optional<int64_t> old;
-      return read_queues(
-          cursor, [&](int32_t queue_id, int64_t offset) { (void)home.put(row_key, queue_id, offset, true, old); });
-    });
-  };
-  const bool is_sound = cursor.object([&](std::string_view key) {
-    std::string_view other;
-    if (cursor.null()) return true;
-    if (key == "offsetTable") return table(&Shard::committed);
-    if (key == "pullOffsetTable") return table(&Shard::pulled);
-    if (!cursor.skip_value(other)) return false;
-    if (key == "dataVersion") status = read_version(other, version);
-    return status.ok();
-  });
-  if (status && (!is_sound || !cursor.at_end())) status = cursor.error();
-  for (Shard& home : shards_) {
-    for (OffsetRows* rows : {&home.committed, &home.pulled}) {
-      if (status) {
-        rows->forget_changes();
-      } else {
-        rows->clear();
-      }
-    }
-  }
-  if (!status) return status;
-  const std::lock_guard lock(version_mutex_);
-  version_ = version;
-  return {};
-}
-
-Status ConsumerOffsets::apply(const JournalLine& line) {
-  if (line.kind == "version") {
-    const std::lock_guard lock(version_mutex_);
-    return read_version(line.value, version_);
-  }
-  if (line.kind != "offset" && line.kind != "pull") return unknown_line(line);
-  OffsetRows& rows = line.kind == "offset" ? shard(line.key).committed : shard(line.key).pulled;
-  if (line.value.empty()) {
-    rows.erase(line.key);
-    return {};
-  }
-  JsonCursor cursor(line.value);
-  std::optional<int64_t> old;
-  const bool is_sound =
-      read_queues(cursor, [&](int32_t queue_id, int64_t offset) { rows.put(line.key, queue_id, offset, true, old); });
-  return is_sound ? Status() : Status(cursor.error());
-}
-
-// Nobody else has the table yet: no shard is locked.
-Status ConsumerOffsets::open() {
-  const Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); },
-                                               [this](const JournalLine& line) { return apply(line); });
-  if (!loaded) return loaded.error().with("consumer offsets");
-  for (Shard& home : shards_) {
-    home.committed.forget_changes();
-    home.pulled.forget_changes();
-  }
-  recount();
-  if (*loaded != LoadedFrom::backup) file_.mark_written(changes_.load(std::memory_order_acquire));
-  log_info("meta", "consumer offsets of {} topics and groups", row_counts(&Shard::committed));
-  return {};
-}
-
-size_t ConsumerOffsets::row_counts(OffsetRows Shard::* table) const {
-  size_t count = 0;
-  for (const Shard& home : shards_) {
-    const std::shared_lock lock(home.mutex);
-    count += (home.*table).size();
-  }
-  return count;
-}
-
 void ConsumerOffsets::count_commit() {
   mark_changed();
   if ((commits_.fetch_add(1, std::memory_order_relaxed) + 1) % commits_per_version != 0) return;
@@ -448,98 +298,6 @@ std::optional<int64_t> ConsumerOffsets::take_reset(std::string_view group, std::
 DataVersion ConsumerOffsets::version() const {
   const std::lock_guard lock(version_mutex_);
   return version_;
-}
-
-std::string ConsumerOffsets::sorted_json() const {
-  SortedRows committed;
-  SortedRows pulled;
-  for (const Shard& home : shards_) {
-    const std::shared_lock lock(home.mutex);
-    const auto into = [](SortedRows& out) {
-      return [&out](std::string_view key, std::span<const QueueOffset> queues) {
-        out.emplace(key, std::vector<QueueOffset>(queues.begin(), queues.end()));
-      };
-    };
-    home.committed.for_each(into(committed));
-    home.pulled.for_each(into(pulled));
-  }
-  std::string out = fmt::format(R"({{"dataVersion":{},"groupTopicMap":{},"offsetTable":)", version().json(),
-                                group_topics_json(committed));
-  append_table_json(out, committed);
-  out += R"(,"pullOffsetTable":)";
-  append_table_json(out, pulled);
-  out.push_back('}');
-  return out;
-}
-
-// The rows of one table, shard by shard; `piece` holds what stands in front of them, and keeps what was not given away.
-Status ConsumerOffsets::write_rows(OffsetRows Shard::* table, std::string& piece, const Sink& sink) const {
-  bool is_first = true;
-  for (const Shard& home : shards_) {
-    {
-      const std::shared_lock lock(home.mutex);
-      (home.*table).for_each([&](std::string_view key, std::span<const QueueOffset> queues) {
-        if (!is_first) piece.push_back(',');
-        is_first = false;
-        append_json_string(piece, key);
-        piece.push_back(':');
-        append_queues_json(piece, queues);
-      });
-    }
-    if (is_first || piece.size() < json_piece_bytes) continue;
-    if (Status s = sink(piece); !s) return s;
-    piece.clear();
-  }
-  return {};
-}
-
-Status ConsumerOffsets::write_json(const Sink& sink) const {
-  if (row_counts(&Shard::committed) + row_counts(&Shard::pulled) <= sorted_rows_max) return sink(sorted_json());
-  std::string piece = fmt::format(R"({{"dataVersion":{},"offsetTable":{{)", version().json());
-  if (Status s = write_rows(&Shard::committed, piece, sink); !s) return s;
-  piece += R"(},"pullOffsetTable":{)";
-  if (Status s = write_rows(&Shard::pulled, piece, sink); !s) return s;
-  piece += "}}";
-  return sink(piece);
-}
-
-std::string ConsumerOffsets::json() const {
-  std::string out;
-  (void)write_json([&out](std::string_view piece) -> Status {
-    out += piece;
-    return {};
-  });
-  return out;
-}
-
-void ConsumerOffsets::take_changes(std::string& lines) {
-  std::string queues_text;
-  const auto line = [&](std::string_view kind) {
-    return [&lines, &queues_text, kind](std::string_view key, std::span<const QueueOffset> queues, bool was_gone) {
-      // A line adds to the queues of a row that is there.
-      if (was_gone || queues.empty()) append_journal_line(lines, kind, key, {});
-      if (queues.empty()) return;
-      queues_text.clear();
-      append_queues_json(queues_text, queues);
-      append_journal_line(lines, kind, key, queues_text);
-    };
-  };
-  const size_t begin = lines.size();
-  for (Shard& home : shards_) {
-    const std::unique_lock lock(home.mutex);
-    home.committed.take_changed(line("offset"));
-    home.pulled.take_changed(line("pull"));
-  }
-  if (lines.size() > begin) append_journal_line(lines, "version", "", version().json());
-}
-
-Status ConsumerOffsets::persist_if_dirty() {
-  if (Status written = file_.write(change_count()); !written) return written;
-  return file_.fold_if_due();
-}
-
-Status ConsumerOffsets::close() {
-  return file_.close();
 }
 
 }  // namespace merlin::meta

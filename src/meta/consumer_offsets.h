@@ -44,6 +44,9 @@ class ConsumerOffsets : private TableContent {
   static constexpr int64_t entries_max = 4'000'000;       // committed and pull offsets of all; none is added beyond it
   static constexpr int64_t commits_per_version = 500;     // consumerOffsetUpdateVersionStep
 
+  // topic@group into both parts, or nothing: as Apache's split, a key has exactly one @ with text on both sides.
+  static bool split_key(std::string_view key, std::string_view& topic, std::string_view& group);
+
   ConsumerOffsets(FileSystem& files, const Clock& clock, const std::string& store_root);
   ConsumerOffsets(const ConsumerOffsets&) = delete;
   ConsumerOffsets& operator=(const ConsumerOffsets&) = delete;
