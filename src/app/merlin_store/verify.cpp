@@ -1,0 +1,226 @@
+// merlin-store verify: log, queues.
+#include <algorithm>
+
+#include "app/merlin_store/tool.h"
+#include "merlin/message/properties.h"
+#include "store/dispatch/tags.h"
+#include "store/progress.h"
+
+namespace merlin::tool {
+
+namespace {
+
+constexpr std::string_view lmq_prefix = "%LMQ%";
+
+std::string queue_name(std::string_view topic, int32_t id) {
+  return std::string(topic) + "/" + std::to_string(id);
+}
+
+// The unit of each record, while the log is read.
+class UnitCheck {
+ public:
+  UnitCheck(StoreDir& dir, Output& out, Findings& findings)
+      : dir_(dir), out_(out), findings_(findings), units_(dir), clean_(dir.clean()) {}
+
+  Status check(const message::RecordView& record) {
+    if (!store::enters_queue(record.sys_flag) || (record.sys_flag & message::sys_flag::inner_batch) != 0) return {};
+    const std::string topic(record.topic);
+    const auto unit = units_.unit(topic, record.queue_id, record.queue_offset);
+    if (!unit) return unit.error();
+    if (!*unit) return missing(topic, record);
+    if ((*unit)->physical_offset == record.physical_offset && (*unit)->size == record.total_size) return {};
+    // A topic that was deleted and made again counts from 0 again: its later record has the unit.
+    if ((*unit)->physical_offset > record.physical_offset && !(*unit)->blank()) return {};
+    damaged(record, "names " + std::to_string((*unit)->physical_offset) + " instead of the record at " +
+                        std::to_string(record.physical_offset));
+    return {};
+  }
+
+ private:
+  Status missing(const std::string& topic, const message::RecordView& record) {
+    const auto queue = dir_.queue(topic, record.queue_id);
+    if (!queue) {
+      // A topic that was deleted, or a queue that the next start builds again.
+      ++findings_.unqueued_records;
+      return {};
+    }
+    // Of an earlier life of the topic: the queue was made again, and its first record is a later one.
+    const auto first = units_.unit(topic, record.queue_id, queue->first_unit());
+    if (!first) return first.error();
+    if (*first && (*first)->physical_offset > record.physical_offset && !(*first)->blank()) {
+      ++findings_.unqueued_records;
+      return {};
+    }
+    // Units are written behind the log; after a stop that was not clean the next start writes them.
+    if (!clean_) {
+      ++findings_.waiting_units;
+    } else {
+      damaged(record, "is missing for the record at " + std::to_string(record.physical_offset));
+    }
+    return {};
+  }
+  void damaged(const message::RecordView& record, const std::string& what) {
+    const std::string name = queue_name(record.topic, record.queue_id);
+    if (findings_.damaged_queues.size() < Findings::kept_max) findings_.damaged_queues.insert(name);
+    out_.damage(dir_.path("consumequeue/" + name), record.queue_offset * store::queue_unit_bytes,
+                "the unit of offset " + std::to_string(record.queue_offset) + " " + what);
+  }
+
+  StoreDir& dir_;
+  Output& out_;
+  Findings& findings_;
+  UnitReader units_;
+  const bool clean_;
+};
+
+// What does not fit between a unit and the record it names; empty: all fits.
+std::string misfit(const QueueDir& queue, int64_t offset, const store::QueueUnit& unit,
+                   const message::RecordView& record, const store::TagsCoder& tags) {
+  if (record.total_size != unit.size) return "a record of " + std::to_string(record.total_size) + " bytes";
+  if (queue.topic.starts_with(lmq_prefix)) {
+    const auto queues = message::find_property(record.properties, message::property::inner_multi_dispatch);
+    return queues && queues->find(queue.topic) != std::string_view::npos ? ""
+                                                                         : "a record that does not name this queue";
+  }
+  if (record.topic != queue.topic || record.queue_id != queue.id) {
+    return "a record of " + queue_name(record.topic, record.queue_id);
+  }
+  if (record.queue_offset != offset) return "the record of offset " + std::to_string(record.queue_offset);
+  // Scheduled messages have a time there, by levels that only the broker's settings know.
+  const bool has_hash = record.topic != store::schedule_topic;
+  return has_hash && tags.of_record(record) != unit.tags_code ? "a record with another tag" : "";
+}
+
+}  // namespace
+
+Status verify_log(StoreDir& dir, const Options& options, Output& out, Findings& findings) {
+  for (const std::string& name : dir.foreign()) out.note(name, "is no segment of a log");
+  const bool with_units = options.has("queues") && !dir.has_queue_database();
+  UnitCheck units(dir, out, findings);
+  LogScan scan(dir, dir.log_begin());
+  int64_t records = 0;
+  for (;;) {
+    const auto step = scan.next();
+    if (!step) return step.error();
+    if (*step == LogScan::Step::end || *step == LogScan::Step::tail) {
+      findings.log_end = scan.position();
+      if (*step == LogScan::Step::tail) findings.tail = {scan.position(), scan.end()};
+      break;
+    }
+    if (*step == LogScan::Step::damage) {
+      if (findings.log_damage.size() < Findings::kept_max) findings.log_damage.push_back({scan.position(), scan.end()});
+      const SegmentFile* segment = dir.segment_of(scan.position());
+      out.damage(scan.file(), segment == nullptr ? 0 : scan.position() - segment->start,
+                 "no record fits from physical offset " + std::to_string(scan.position()) + " to " +
+                     std::to_string(scan.end()) + ": " + scan.why());
+      continue;
+    }
+    ++records;
+    if (records % 1024 == 0) out.progress("log", scan.position() - dir.log_begin(), dir.log_bytes());
+    if (!with_units) continue;
+    if (Status s = units.check(scan.record()); !s) return s;
+  }
+  out.progress("log", 1, 1);
+  const auto progress = store::read_progress(dir.files(), dir.path("merlin.progress"));
+  if (progress && progress->log_synced_offset > findings.log_end) {
+    out.damage("merlin.progress", 16,
+               "the log was synced up to " + std::to_string(progress->log_synced_offset) + " and ends at " +
+                   std::to_string(findings.log_end));
+  }
+  if (findings.tail.end > findings.tail.begin) {
+    const std::string what =
+        "bytes up to " + std::to_string(findings.tail.end) + " behind the end of the log are no record: " + scan.why();
+    if (dir.clean()) {
+      out.damage(scan.file(), findings.tail.begin - dir.segment_of(findings.tail.begin)->start, what);
+    } else {
+      out.note(scan.file(), what + "; the next start cuts them");
+    }
+  }
+  out.row("log", {{"begin", dir.log_begin()},
+                  {"end", findings.log_end},
+                  {"records", records},
+                  {"segments", static_cast<int64_t>(dir.segments().size())},
+                  {"clean", int64_t{dir.clean()}},
+                  {"records_without_queue", findings.unqueued_records},
+                  {"units_waiting", findings.waiting_units}});
+  return {};
+}
+
+Status verify_queues(StoreDir& dir, Output& out, Findings& findings) {
+  if (dir.has_queue_database()) {
+    out.note(dir.root(),
+             "the queues stand in a RocksDB database, which this program does not open; the log has all of it");
+  }
+  const store::TagsCoder tags({});
+  const bool clean = dir.clean();
+  int64_t queues = 0;
+  int64_t checked = 0;
+  int64_t ahead = 0;
+  std::vector<uint8_t> bytes;
+  const Status status = dir.each_queue([&](const QueueDir& queue) -> Status {
+    ++queues;
+    Status inner;
+    const auto damaged = [&](int64_t offset, const std::string& what) {
+      if (findings.damaged_queues.size() < Findings::kept_max) {
+        findings.damaged_queues.insert(queue_name(queue.topic, queue.id));
+      }
+      out.damage(queue.path, offset * store::queue_unit_bytes,
+                 "the unit of offset " + std::to_string(offset) + " " + what);
+    };
+    for (const QueueFile& file : queue.files) {
+      if (file.size % store::queue_unit_bytes != 0)
+        damaged(file.start_bytes / store::queue_unit_bytes, "lies in a file of odd size");
+    }
+    const Status read = UnitReader::each(dir.files(), queue, 0, [&](int64_t offset, const store::QueueUnit& unit) {
+      if (unit.blank() || unit.physical_offset < dir.log_begin()) return true;
+      if (unit.physical_offset + unit.size > findings.log_end) {
+        if (!clean) {
+          ++ahead;
+        } else {
+          damaged(offset, "names bytes behind the end of the log");
+        }
+        return true;
+      }
+      if (unit.size > LogScan::record_bytes_max) {
+        damaged(offset, "names a record of " + std::to_string(unit.size) + " bytes");
+        return true;
+      }
+      bytes.resize(static_cast<size_t>(unit.size));
+      const auto got = dir.read_log(bytes, unit.physical_offset);
+      if (!got) {
+        inner = got.error();
+        return false;
+      }
+      const auto record = message::decode_record({bytes.data(), *got}, false);
+      ++checked;
+      if (!record) {
+        damaged(offset, "names physical offset " + std::to_string(unit.physical_offset) +
+                            ", where no record is: " + record.error().message);
+      } else if (const std::string what = misfit(queue, offset, unit, *record, tags); !what.empty()) {
+        damaged(offset, "names " + what + " at " + std::to_string(unit.physical_offset));
+      }
+      return true;
+    });
+    return read ? inner : read;
+  });
+  if (!status) return status;
+  out.row("queues", {{"queues", queues}, {"units_checked", checked}, {"units_ahead_of_log", ahead}});
+  return {};
+}
+
+Status verify(StoreDir& dir, const Options& options, Output& out, Findings& findings) {
+  // The log first: what follows needs to know its end.
+  if (Status s = verify_log(dir, options, out, findings); !s) return s;
+  if (options.has("queues")) {
+    if (Status s = verify_queues(dir, out, findings); !s) return s;
+  }
+  if (options.has("index")) {
+    if (Status s = verify_index(dir, options, out, findings); !s) return s;
+  }
+  if (options.has("config")) {
+    if (Status s = verify_config(dir, out, findings); !s) return s;
+  }
+  return {};
+}
+
+}  // namespace merlin::tool
