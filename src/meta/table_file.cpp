@@ -193,13 +193,32 @@ Status TableFile::stream_json(FileId& id) {
   return (*file)->sync_data();
 }
 
-// REQUIRES: mutex_. The old JSON becomes the .bak, unless it is broken; at no moment are both away.
+// REQUIRES: mutex_. The old JSON becomes the .bak, unless it is broken. A small one is copied, so that there is a JSON
+// at every moment; a large one is renamed, and for that moment Apache would take the .bak, as we do.
 Status TableFile::swap_in() {
   if (has_good_json_ && files_.exists(path_)) {
-    if (Status s = files_.rename(path_, path_ + ".bak"); !s) return s;
+    if (json_.size > copied_bytes_) {
+      if (Status s = files_.rename(path_, path_ + ".bak"); !s) return s;
+    } else if (Status s = copy_to_backup(); !s) {
+      return s;
+    }
   }
   if (Status s = files_.rename(path_ + ".tmp", path_); !s) return s;
   return files_.sync_dir(dir_);
+}
+
+Status TableFile::copy_to_backup() {
+  const Result<std::string> old = files_.read_file(path_);
+  if (!old) return old.error();
+  // Somebody broke or edited it since: the good .bak stays.
+  if (file_id(*old) != json_) return {};
+  const std::string path = path_ + ".bak.tmp";
+  Result<std::unique_ptr<File>> file = files_.open(path, OpenMode::create);
+  if (!file) return file.error();
+  if (Status s = (*file)->truncate(0); !s) return s;
+  if (Status s = (*file)->pwrite(as_bytes(*old), 0); !s) return s;
+  if (Status s = (*file)->sync_data(); !s) return s;
+  return files_.rename(path, path_ + ".bak");
 }
 
 // REQUIRES: mutex_.

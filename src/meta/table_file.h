@@ -54,6 +54,7 @@ Status unknown_line(const JournalLine& line);
 class TableFile {
  public:
   static constexpr size_t whole_rows_max = 1'000;
+  static constexpr int64_t copied_bytes_max = int64_t{4} << 20;  // of a JSON whose .bak is a copy
   static constexpr size_t unwritten_bytes_max = size_t{16} << 20;
   static constexpr int64_t journal_bytes_before_fold_max = int64_t{128} << 20;
   // A fold waits until the time since the last one is so many times what that one took, and ...
@@ -81,8 +82,9 @@ class TableFile {
 
   // For statistics and tests.
   int64_t journal_bytes() const;
-  // For tests: the boundary between the two ways.
+  // For tests: the boundaries between small and large.
   void set_whole_rows_max(size_t rows) { whole_rows_ = rows; }
+  void set_copied_bytes_max(int64_t bytes) { copied_bytes_ = bytes; }
 
  private:
   Status make_dir();
@@ -94,6 +96,7 @@ class TableFile {
   Status fold(uint64_t change);
   Status stream_json(FileId& id);
   Status swap_in();
+  Status copy_to_backup();
   Status drop_journals_before(int64_t generation);
   void put_orphans_aside(const std::vector<JournalFile>& journals);
   void note_fold(int64_t begin_ns);
@@ -107,6 +110,7 @@ class TableFile {
   const std::string path_;
   const std::string prefix_;  // of the journals' names
   size_t whole_rows_ = whole_rows_max;
+  int64_t copied_bytes_ = copied_bytes_max;
 
   std::mutex fold_mutex_;      // one writer of the JSON at a time; taken before mutex_
   int64_t fold_begin_ns_ = 0;  // guarded by fold_mutex_

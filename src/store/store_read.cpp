@@ -52,6 +52,8 @@ class MessageStore::Impl::Collector {
 
   // False: the answer ends in front of this unit.
   bool take(const QueueUnit& unit, int64_t queue_offset) {
+    // A filler stands where the log had no record: it says nothing about the ones behind it.
+    if (unit.blank()) return miss(GetStatus::message_was_removing);
     if (unit.physical_offset < skip_below_) return true;
     if (unit.damaged()) return damaged(unit, queue_offset, "its record is lost");
     if (filter_ != nullptr && !filter_->matches_tags_code(unit.tags_code)) return miss(GetStatus::no_matched_message);

@@ -12,6 +12,7 @@
 #include "meta/subscription_group.h"
 #include "meta/topic_config.h"
 #include "meta/topic_queue_mapping.h"
+#include "store/log/synced_point.h"
 
 namespace merlin::tool {
 
@@ -76,6 +77,12 @@ class Repair {
     if (Status s = (*file)->sync_data(); !s) return s;
     if (Status s = (*file)->truncate(segment->size); !s) return s;
     if (Status s = (*file)->sync_data(); !s) return s;
+    const std::string synced = dir_.path("merlin.synced");
+    auto point = store::read_synced_point(files(), synced);
+    if (point && point->offset > findings.tail.begin) {
+      point->offset = findings.tail.begin;
+      if (Status s = store::write_synced_point(files(), synced, *point); !s) return s;
+    }
     return forget_marks();
   }
 

@@ -4,6 +4,7 @@
 #include "app/merlin_store/tool.h"
 #include "merlin/message/properties.h"
 #include "store/dispatch/tags.h"
+#include "store/log/synced_point.h"
 #include "store/progress.h"
 
 namespace merlin::tool {
@@ -122,10 +123,12 @@ Status verify_log(StoreDir& dir, const Options& options, Output& out, Findings& 
   }
   out.progress("log", 1, 1);
   const auto progress = store::read_progress(dir.files(), dir.path("merlin.progress"));
-  if (progress && progress->log_synced_offset > findings.log_end) {
-    out.damage("merlin.progress", 16,
-               "the log was synced up to " + std::to_string(progress->log_synced_offset) + " and ends at " +
-                   std::to_string(findings.log_end));
+  const auto synced = store::read_synced_point(dir.files(), dir.path("merlin.synced"));
+  const int64_t durable = std::max(progress ? progress->log_synced_offset : 0, synced ? synced->offset : 0);
+  if (durable > findings.log_end) {
+    out.damage(
+        scan.file(), 0,
+        "the log was synced up to " + std::to_string(durable) + " and ends at " + std::to_string(findings.log_end));
   }
   if (findings.tail.end > findings.tail.begin) {
     const std::string what =
@@ -173,6 +176,10 @@ Status verify_queues(StoreDir& dir, Output& out, Findings& findings) {
     }
     const Status read = UnitReader::each(dir.files(), queue, 0, [&](int64_t offset, const store::QueueUnit& unit) {
       if (unit.blank() || unit.physical_offset < dir.log_begin()) return true;
+      if (unit.damaged()) {
+        damaged(offset, "marks a record that a damaged range took, from " + std::to_string(unit.physical_offset));
+        return true;
+      }
       if (unit.physical_offset + unit.size > findings.log_end) {
         if (!clean) {
           ++ahead;

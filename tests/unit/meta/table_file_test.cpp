@@ -218,6 +218,9 @@ void live(FaultyFileSystem& files, Known& known, unsigned seed, bool stop_cleanl
   topics.file().set_whole_rows_max(25);  // it has 15 of the system
   const auto offsets = std::make_unique<ConsumerOffsets>(files, clock, "/store");
   offsets->file().set_whole_rows_max(3);
+  const int64_t copied_bytes = seed % 2 == 0 ? 0 : TableFile::copied_bytes_max;
+  topics.file().set_copied_bytes_max(copied_bytes);
+  offsets->file().set_copied_bytes_max(copied_bytes);
   if (!topics.open({}) || !offsets->open()) {
     EXPECT_TRUE(files.power_is_off());
     return;
