@@ -72,7 +72,11 @@ verb_test() {
     logged_suite conformance tests/conformance/run
     step "Apache's own integration tests"
     logged_suite upstream tests/conformance/upstream/run
-    step "kill -9 under load, both flush modes"
+    step "system calls of the broker that fail"
+    logged_suite syscalls tests/crash/syscalls/run
+    step "kill -9 under mixed load, both flush modes, both queue indexes"
+    logged_suite kill9 tests/crash/kill9/run --cycles 16 --seed 20260103
+    step "kill -9 under load of Java clients, both flush modes"
     logged_suite kill9-async tests/crash/java-kill9/run 4 20260101 ASYNC_FLUSH
     logged_suite kill9-sync tests/crash/java-kill9/run 4 20260102 SYNC_FLUSH
     step "one store directory, Apache's broker and ours in turns"
