@@ -35,6 +35,7 @@ store::StoreOptions options_of(const Config& config, bool background) {
   // The disk of a test is small: only what a workload asks for shall go.
   o.disk_used_percent_max = 1000;
   o.disk_forcibly_percent = 1000;
+  o.disk_warning_percent = 1000;
   return o;
 }
 
