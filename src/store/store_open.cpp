@@ -71,7 +71,9 @@ MessageStore::Impl::Impl(StoreOptions wanted, FileSystem& fs, const Clock& the_c
       keeper(
           {options.root_dir, options.queue_flush_interval_ms, options.queue_recovery_bytes_max}, fs, log, queues,
           dispatcher, flusher, [this] { return index ? index->last_flushed_timestamp_ms() : 0; },
-          [this] { return retain(); }) {}
+          [this] { return retain(); }) {
+  queues.set_on_room([this] { dispatcher.pump(); });
+}
 
 static Status write_abort(FileSystem& files, const std::string& root, const std::string& path) {
   const std::string pid = std::to_string(getpid());
@@ -259,6 +261,13 @@ void MessageStore::Impl::close() {
   log.close();
   flusher.stop();
   dispatcher.pump();
+  // An index that had no room may have some after a write.
+  for (int64_t before = -1; dispatcher.position() < log.end() && dispatcher.position() != before;) {
+    before = dispatcher.position();
+    Progress ignored;
+    if (Status s = queues.save(ignored, QueueIndex::Save::write); !s) break;
+    dispatcher.pump();
+  }
   bool saved = !flusher.failed() && dispatcher.position() == log.end();
   if (follower) {
     follower->stop();

@@ -7,6 +7,9 @@
 
 namespace merlin::store {
 
+// So many queues that were written keep their file open; the others open it again for the next write.
+static constexpr size_t open_queues_max = 512;
+
 FileIndex::FileIndex(FileSystem& files, std::string root_dir, int32_t file_bytes)
     : files_(files), root_dir_(std::move(root_dir)), dir_(root_dir_ + "/consumequeue"), file_bytes_(file_bytes) {}
 
@@ -92,6 +95,7 @@ Result<int64_t> FileIndex::loaded_max_physical() {
   for (ConsumeQueue* queue : all()) {
     // A queue that cannot be read is no hindrance: it is compared with the log afterwards.
     if (const auto end = file_queue(queue).loaded_max_physical()) max_physical = std::max(max_physical, *end);
+    file_queue(queue).close_files();
   }
   return max_physical;
 }
@@ -107,8 +111,10 @@ Status FileIndex::start_from(const Start& start) {
   for (ConsumeQueue* queue : all()) {
     if (Status s = file_queue(queue).extend_cut_short(); !s) return s;
     if (Status s = file_queue(queue).cut(start.physical_limit, !start.clean || !start.trusted); !s) return s;
-    if (start.trusted) continue;
-    if (Status s = drop_unfit(file_queue(queue), start); !s) return s;
+    if (!start.trusted) {
+      if (Status s = drop_unfit(file_queue(queue), start); !s) return s;
+    }
+    file_queue(queue).close_files();
   }
   return {};
 }
@@ -142,6 +148,7 @@ Status FileIndex::save(Progress& now, Save how) {
   const bool sync = how != Save::write;
   Status result;
   now.queue_count = 0;
+  size_t open_files = 0;
   for (ConsumeQueue* queue : all()) {
     FileQueue& file = file_queue(queue);
     if (file.dirty()) {
@@ -150,6 +157,7 @@ Status FileIndex::save(Progress& now, Save how) {
         status = file.sync_files();
         if (!status) sync_failed_ = true;
       }
+      if (++open_files > open_queues_max) file.close_files();
       if (!status) result = status.error().with("queue " + queue->topic() + "-" + std::to_string(queue->id()));
     } else {
       file.release_idle();

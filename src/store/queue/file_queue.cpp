@@ -213,7 +213,9 @@ Status FileQueue::sync_files() {
   {
     const std::lock_guard lock(mutex_);
     life = life_;
-    unsynced = files_.take_unsynced();
+    auto taken = files_.take_unsynced();
+    if (!taken) return taken.error();
+    unsynced = std::move(*taken);
     new_names = files_.take_new_names();
     // Set again by the next put(); a unit that came since the write-back keeps it.
     if (tail_written_ == max_.load(std::memory_order_relaxed)) dirty_.store(false, std::memory_order_release);
@@ -233,6 +235,15 @@ Status FileQueue::sync_files() {
     }
   }
   return {};
+}
+
+void FileQueue::close_files() {
+  const std::lock_guard lock(mutex_);
+  files_.close_all();
+  if (tail_written_ == max_.load(std::memory_order_relaxed)) {
+    tail_ = {};
+    tail_begin_ = tail_written_;
+  }
 }
 
 void FileQueue::release_idle() {

@@ -51,6 +51,8 @@ class FileQueue final : public ConsumeQueue {
   Status write_back();
   Status sync_files();
   void release_idle();
+  // Closes what is open, and keeps nothing that can be read again.
+  void close_files();
   // Deletes files whose units all lie below `offset`.
   Status drop_files_below(int64_t offset);
   bool has_files() const;

@@ -132,6 +132,12 @@ static rocksdb::Options options_with(const rocksdb::CompactionFilter& filter) {
   options.max_write_buffer_number = 2;
   // The units of one queue come in order: each is put behind the one before it without a search from the top.
   options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(5));
+  // Fewer, larger steps: most of what a compaction would move is read by nobody.
+  options.level0_file_num_compaction_trigger = 8;
+  options.level0_slowdown_writes_trigger = 32;
+  options.level0_stop_writes_trigger = 48;
+  options.max_bytes_for_level_base = uint64_t{8} * QueueDb::write_buffer_bytes;
+  options.allow_concurrent_memtable_write = false;  // there is one writer
   options.max_open_files = QueueDb::open_files_max;
   options.max_background_jobs = 2;
   options.compaction_filter = &filter;

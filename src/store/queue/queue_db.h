@@ -37,7 +37,7 @@ struct QueueBounds {
 
 class QueueDb {
  public:
-  static constexpr size_t write_buffer_bytes = size_t{32} << 20;  // each of two memtables
+  static constexpr size_t write_buffer_bytes = size_t{64} << 20;  // each of two memtables
   static constexpr size_t block_cache_bytes = size_t{32} << 20;
   static constexpr int open_files_max = 256;
 

@@ -67,16 +67,17 @@ Status QueueFiles::extend_cut_short() {
 
 Status QueueFiles::open_for_write(int64_t start) {
   if (open_start_ == start) return {};
-  if (open_unsynced_) unsynced_.push_back(open_);
+  if (open_unsynced_) unsynced_.push_back(open_start_);
   open_ = nullptr;
   open_start_ = -1;
   open_unsynced_ = false;
   // Only a queue that outruns the background by far gets here; it pays for itself then.
   if (unsynced_.size() >= unsynced_max) {
-    for (const auto& file : unsynced_) {
+    const auto files = take_unsynced();
+    if (!files) return files.error();
+    for (const auto& file : *files) {
       if (Status s = file->sync_data(); !s) return s;
     }
-    unsynced_.clear();
   }
   // A new life of the queue must not find units of the one before.
   if (leftovers_) {
@@ -195,12 +196,28 @@ Status QueueFiles::cut(int64_t end, bool zero_rest) {
   return open_->truncate(file_bytes_);
 }
 
-std::vector<std::shared_ptr<File>> QueueFiles::take_unsynced() {
-  std::vector<std::shared_ptr<File>> out = std::move(unsynced_);
+Result<std::vector<std::shared_ptr<File>>> QueueFiles::take_unsynced() {
+  std::vector<std::shared_ptr<File>> out;
+  for (const int64_t start : unsynced_) {
+    // Retention may have taken it.
+    if (!std::binary_search(starts_.begin(), starts_.end(), start)) continue;
+    auto file = files_.open(path(start), OpenMode::read_write);
+    if (!file) return file.error();
+    out.push_back(std::move(*file));
+  }
   unsynced_.clear();
   if (open_unsynced_) out.push_back(open_);
   open_unsynced_ = false;
   return out;
+}
+
+void QueueFiles::close_all() {
+  maps_ = {};
+  if (open_unsynced_) unsynced_.push_back(open_start_);
+  open_ = nullptr;
+  open_start_ = -1;
+  open_unsynced_ = false;
+  open_used_ = false;
 }
 
 bool QueueFiles::take_new_names() {

@@ -47,7 +47,9 @@ class QueueFiles {
   Status cut(int64_t end, bool zero_rest);
 
   // The files written since the last call, for syncing.
-  std::vector<std::shared_ptr<File>> take_unsynced();
+  Result<std::vector<std::shared_ptr<File>>> take_unsynced();
+  // Closes and unmaps everything now. What was written stays to be synced.
+  void close_all();
   // Whether a file was made since the last call: its directories need a sync, too.
   bool take_new_names();
   // Closes and unmaps what was not used since the last call.
@@ -81,9 +83,9 @@ class QueueFiles {
   bool open_unsynced_ = false;
   bool new_names_ = false;
   int64_t cut_short_start_ = -1;
-  bool leftovers_ = false;                       // remove_all() failed: files may be there that nobody knows
-  std::vector<std::shared_ptr<File>> unsynced_;  // written, but no longer open_
-  std::vector<Mapped> maps_;                     // at most maps_max
+  bool leftovers_ = false;         // remove_all() failed: files may be there that nobody knows
+  std::vector<int64_t> unsynced_;  // starts of files that were written, but are no longer open_
+  std::vector<Mapped> maps_;       // at most maps_max
 };
 
 }  // namespace merlin::store

@@ -142,6 +142,11 @@ std::vector<ConsumeQueue*> QueueIndex::of_topic(std::string_view topic) const {
   return out;
 }
 
+void QueueIndex::expect_topics(size_t count) {
+  const std::unique_lock lock(mutex_);
+  topics_.reserve(count);
+}
+
 void QueueIndex::hide(std::string_view topic) {
   const std::unique_lock lock(mutex_);
   const auto t = topics_.find(topic);

@@ -156,6 +156,8 @@ class QueueIndex {
   virtual bool in_files() const { return true; }
 
   // --- dispatch
+  // Called, from any thread, when put() was refused for want of room and there is some again. Set before opened().
+  void set_on_room(std::function<void()> on_room) { on_room_ = std::move(on_room); }
   // A round of put() is over.
   virtual void commit() {}
   // Records of the topic below this offset belong to one that was deleted.
@@ -186,8 +188,12 @@ class QueueIndex {
  protected:
   virtual std::unique_ptr<ConsumeQueue> make(QueueTopic& topic, int32_t queue_id) = 0;
   void hide(std::string_view topic);
+  void expect_topics(size_t count);
   void set_log_begin(int64_t begin) { log_begin_.store(begin, std::memory_order_release); }
   int64_t log_begin() const { return log_begin_.load(std::memory_order_acquire); }
+  void tell_room() const {
+    if (on_room_) on_room_();
+  }
   const std::atomic<int64_t>& log_begin_word() const { return log_begin_; }
 
   // The next offset of a queue may be nowhere but in its index: when all its records have expired. Before an index is
@@ -207,6 +213,7 @@ class QueueIndex {
 
   QueueTopic& topic_entry(std::string_view topic);  // REQUIRES: mutex_ held for writing
 
+  std::function<void()> on_room_;
   std::vector<Floor> floors_;           // used while opening
   std::vector<ConsumeQueue*> floored_;  // constant after opened()
   std::atomic<int64_t> log_begin_{0};

@@ -52,6 +52,7 @@ Status RocksIndex::open_db() {
 
 Status RocksIndex::load_rows() {
   std::vector<RocksQueue*> by_number;
+  by_number.reserve(next_number_);
   QueueDb::Content content;
   content.queue = [&](uint32_t number, std::string_view topic, int32_t id) {
     if (!is_topic_name(topic)) return;
@@ -186,6 +187,7 @@ Status RocksIndex::opened(int64_t log_begin, const std::atomic<int64_t>& durable
 
 Status RocksIndex::reserve() {
   if (pending_count_.load(std::memory_order_relaxed) + round_.size() < pending_units_max) return {};
+  was_full_.store(true, std::memory_order_relaxed);
   return Error{Errc::no_space, "the queue index has " + std::to_string(pending_units_max) +
                                    " units that wait for the disk (pending_units_max)"};
 }
@@ -273,7 +275,9 @@ void RocksIndex::run() {
     const size_t before = pending_count_.load(std::memory_order_relaxed);
     const Status written = write_pending(durable_->load(std::memory_order_acquire));
     shout(written);
-    if (written && pending_count_.load(std::memory_order_relaxed) < before) continue;
+    const size_t after = pending_count_.load(std::memory_order_relaxed);
+    if (after < pending_units_max / 2 && was_full_.exchange(false, std::memory_order_relaxed)) tell_room();
+    if (written && after < before) continue;
     // The log is not durable yet, or the database refuses.
     std::unique_lock lock(mutex_);
     wake_.wait_for(lock, write_interval, [this] { return stopping_; });
@@ -392,9 +396,8 @@ void RocksIndex::evict() {
 
 Status RocksIndex::save(Progress& now, Save how) {
   const int64_t durable = durable_->load(std::memory_order_acquire);
-  if (how == Save::all) {
-    if (Status s = write_pending(durable); !s) return s;
-  }
+  if (Status s = write_pending(durable); !s) return s;
+  if (how == Save::write) return {};
   Progress covered;
   {
     const std::lock_guard lock(write_mutex_);

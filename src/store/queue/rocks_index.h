@@ -93,6 +93,7 @@ class RocksIndex final : public QueueIndex {
 
   std::vector<Item> round_;  // used by the dispatcher
   std::atomic<size_t> pending_count_{0};
+  std::atomic<bool> was_full_{false};
 
   std::mutex write_mutex_;  // one batch at a time; guards the four below
   std::vector<Item> taken_;
