@@ -27,7 +27,7 @@ namespace merlin::store {
 struct KeeperOptions {
   std::string root_dir;
   int32_t interval_ms = 1000;
-  int64_t recovery_bytes_max = int64_t{512} << 20;
+  int64_t recovery_bytes_max = int64_t{128} << 20;
 };
 
 class Keeper {

@@ -39,7 +39,7 @@ struct StoreOptions {
   int64_t segment_size_bytes = int64_t{1} << 30;  // mappedFileSizeCommitLog
   int32_t consume_queue_file_bytes = 6'000'000;   // mappedFileSizeConsumeQueue, rounded up to whole 20-byte units
   bool queues_in_database = false;                // storeType=defaultRocksDB
-  int64_t queue_recovery_bytes_max = int64_t{512} << 20;  // a crash leaves this much log to dispatch again, at most
+  int64_t queue_recovery_bytes_max = int64_t{128} << 20;  // a crash leaves this much log to dispatch again, at most
   bool sync_flush = false;                                // flushDiskType=SYNC_FLUSH
   int32_t flush_interval_ms = 500;                        // flushIntervalCommitLog (async)
   int32_t flush_least_pages = 4;                          // flushCommitLogLeastPages

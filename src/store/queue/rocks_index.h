@@ -29,7 +29,7 @@ class RocksIndex final : public QueueIndex {
 
   struct Options {
     std::string root_dir;
-    int64_t recovery_bytes_max = int64_t{512} << 20;
+    int64_t recovery_bytes_max = int64_t{128} << 20;
     int32_t consume_queue_file_bytes = 0;  // of the file form, when the store comes from there
   };
   RocksIndex(Options options, FileSystem& files);
