@@ -99,6 +99,9 @@ door::RegistrationSettings registration_settings(const config::Settings& s) {
           .broker_id = s.int64("brokerId"),
           .broker_permission = s.live_int("brokerPermission"),
           .single_topic_register = s.live_int("enableSingleTopicRegister"),
+          .split_registration = s.live_int("enableSplitRegistration"),
+          .split_size = s.live_int("splitRegistrationSize"),
+          .compressed_register = s.live_int("compressedRegister"),
           .timeout_ms = s.int32("registerBrokerTimeoutMills")};
 }
 
@@ -141,6 +144,7 @@ struct Broker::Parts {
   int64_t ticks = 0;           // seconds of housekeeping; reactor 0 only
   int64_t next_renewal_s = 0;  // reactor 0 only
   std::atomic<bool> persisting{false};
+  std::atomic<bool> registering{false};
   bool store_open = false;
   bool tables_open = false;
   bool serving = false;
@@ -189,6 +193,7 @@ struct Broker::Parts {
   Status open();
   void each_second();
   void persist();
+  void renew();
 };
 
 void Broker::Parts::connect() {
@@ -262,6 +267,16 @@ void Broker::Parts::persist() {
   if (!accepted) persisting = false;
 }
 
+// On a worker: a large table goes in many parts, and even a small one is put into text.
+void Broker::Parts::renew() {
+  if (registering.exchange(true)) return;
+  const bool accepted = workers.submit([this] {
+    registration.start_register_all();
+    registering = false;
+  });
+  if (!accepted) registering = false;
+}
+
 void Broker::Parts::each_second() {
   ++ticks;
   stats.sample();
@@ -273,7 +288,7 @@ void Broker::Parts::each_second() {
     // While a nameserver has not taken the registration it is tried every other second: it may be starting too.
     const int64_t period_s = std::clamp<int64_t>(settings.live_int("registerNameServerPeriod").load() / 1000, 10, 60);
     next_renewal_s = ticks + (registration.all_registered() || ticks == 1 ? period_s : 2);
-    registration.start_register_all();
+    renew();
   }
   if (!registration.all_registered()) next_renewal_s = std::min(next_renewal_s, ticks + 2);
 }
@@ -296,7 +311,7 @@ Status Broker::start() {
   first.every_ms(1000, [&p] { p.each_second(); });
   p.server.start();
   p.serving = true;
-  p.registration.start_register_all();
+  p.renew();
   return {};
 }
 

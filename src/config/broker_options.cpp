@@ -77,6 +77,11 @@ constexpr std::array options = {
     i32("registerBrokerTimeoutMills", "24000", 1, any, restart,
         "Milliseconds to wait for a nameserver's answer to a registration."),
     flag("enableSingleTopicRegister", "false", live, "Tell nameservers a new topic alone instead of the whole table."),
+    flag("enableSplitRegistration", "false", live,
+         "Register the table of topics in parts, whatever its size. A table of more than 20000 topics always goes in "
+         "parts."),
+    i32("splitRegistrationSize", "800", 2, 10'000, live, "Topics in one part of a registration."),
+    flag("compressedRegister", "false", live, "Compress registrations."),
 
     // Consumers.
     flag("longPollingEnable", "true", live,
@@ -119,8 +124,9 @@ constexpr std::array options = {
     i32("mappedFileSizeCommitLog", "1073741824", 4096, any, restart, "Bytes of one commit log file."),
     i32("mappedFileSizeConsumeQueue", "6000000", 20, any, restart,
         "Bytes of one consume queue file, rounded up to whole units of 20."),
-    choice_key("storeType", "default", "default|defaultRocksDB",
-               "defaultRocksDB keeps the queue index in a database instead of files; changed, it is built from the log."),
+    choice_key(
+        "storeType", "default", "default|defaultRocksDB",
+        "defaultRocksDB keeps the queue index in a database instead of files; changed, it is built from the log."),
     i32("maxMessageSize", "4194304", 1, any, restart,
         "Most bytes of a message's body; frames above 16 MiB are refused anyway."),
     choice_key("flushDiskType", "ASYNC_FLUSH", "ASYNC_FLUSH|SYNC_FLUSH",
