@@ -105,6 +105,23 @@ door::RegistrationSettings registration_settings(const config::Settings& s) {
           .timeout_ms = s.int32("registerBrokerTimeoutMills")};
 }
 
+// Apache's broker with storeType=defaultRocksDB or a ConfigManagerVersion keeps topics, groups and offsets in
+// databases. Whoever went on from the JSON files beside them would lose topics and go back in offsets.
+Status check_config_form(FileSystem& files, const config::Settings& s) {
+  if (s.boolean("merlinIgnoreRocksDBConfig")) return {};
+  for (const std::string_view name : {"topics", "subscriptionGroups", "consumerOffsets", "metadata"}) {
+    const std::string dir = s.text("storePathRootDir") + "/config/" + std::string(name);
+    if (!files.exists(dir + "/CURRENT")) continue;
+    return Error{
+        Errc::unsupported,
+        dir +
+            " is Apache's RocksDB form of the configuration, which this broker does not read. Export it to JSON "
+            "(mqadmin rocksDBConfigToJson), then move "
+            "that directory away; or set merlinIgnoreRocksDBConfig=true to go on with the JSON files as they are"};
+  }
+  return {};
+}
+
 HostPort store_host(const config::Settings& s) {
   // A host name in brokerIP1 is refused in start(); the ids in messages need numbers.
   return HostPort::from_ip(s.text("brokerIP1"), s.int32("listenPort")).value_or(HostPort{});
@@ -242,6 +259,7 @@ Status Broker::Parts::open() {
   if (port < 3)
     return Error{Errc::invalid,
                  "listenPort is " + std::to_string(port) + "; it must be at least 3, for listenPort-2 is used too"};
+  if (Status s = check_config_form(files, settings); !s) return s;
   if (Status s = store.open(); !s) return s.error().with("open the store " + settings.text("storePathRootDir"));
   store_open = true;
   if (Status s = topics.open(topic_setup(settings)); !s) return s.error().with("open topics.json");

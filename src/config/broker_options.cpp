@@ -150,6 +150,9 @@ constexpr std::array options = {
         "Seconds of silence after which a connection is closed."),
 
     // MerlinMQ's own.
+    flag(
+        "merlinIgnoreRocksDBConfig", "false", restart,
+        "Start with the JSON files in config/ although Apache's RocksDB form of the configuration stands beside them."),
     i32("merlinReactors", "0", 0, 256, restart, "Threads that serve connections; 0: one per core, at most 16."),
     i32("merlinWorkerThreads", "4", 1, 256, restart, "Threads for requests that may block, such as admin requests."),
     i32("merlinWorkerQueueMax", "10000", 1, 1'000'000, restart,

@@ -99,16 +99,13 @@ Status ConsumerOffsets::decode(std::string_view text) {
     return status.ok();
   });
   if (status && (!is_sound || !cursor.at_end())) status = cursor.error();
-  for (Shard& home : shards_) {
-    for (OffsetRows* rows : {&home.committed, &home.pulled}) {
-      if (status) {
-        rows->forget_changes();
-      } else {
-        rows->clear();
-      }
+  if (!status) {
+    for (Shard& home : shards_) {
+      home.committed.clear();
+      home.pulled.clear();
     }
+    return status;
   }
-  if (!status) return status;
   const std::lock_guard lock(version_mutex_);
   version_ = version;
   return {};
@@ -133,13 +130,17 @@ Status ConsumerOffsets::apply(const JournalLine& line) {
 }
 // Nobody else has the table yet: no shard is locked.
 Status ConsumerOffsets::open() {
+  const auto track_changes = [this](bool on) {
+    for (Shard& home : shards_) {
+      home.committed.track_changes(on);
+      home.pulled.track_changes(on);
+    }
+  };
+  track_changes(false);
   const Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); },
                                                [this](const JournalLine& line) { return apply(line); });
   if (!loaded) return loaded.error().with("consumer offsets");
-  for (Shard& home : shards_) {
-    home.committed.forget_changes();
-    home.pulled.forget_changes();
-  }
+  track_changes(true);
   recount();
   if (*loaded != LoadedFrom::backup) file_.mark_written(changes_.load(std::memory_order_acquire));
   log_info("meta", "consumer offsets of {} topics and groups", row_counts(&Shard::committed));

@@ -44,16 +44,19 @@ Error JsonCursor::error() const {
 }
 
 bool JsonCursor::skip_string() {
-  for (++at_; at_ < text_.size(); ++at_) {
-    if (text_[at_] == '\\') {
-      ++at_;
-    } else if (text_[at_] == '"') {
-      ++at_;
+  const size_t begin = at_ + 1;
+  size_t quote = text_.find('"', begin);
+  // A quote behind an odd number of backslashes is part of the text.
+  while (quote != std::string_view::npos) {
+    size_t slashes = quote;
+    while (slashes > begin && text_[slashes - 1] == '\\') --slashes;
+    if ((quote - slashes) % 2 == 0) {
+      at_ = quote + 1;
       return true;
-    } else if (static_cast<uint8_t>(text_[at_]) < 0x20) {
-      break;
     }
+    quote = text_.find('"', quote + 1);
   }
+  at_ = text_.size();
   return fail("the end of a text");
 }
 

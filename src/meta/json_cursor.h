@@ -43,6 +43,12 @@ class JsonCursor {
   // Passes over one value of any kind; `out` is its text.
   bool skip_value(std::string_view& out);
   bool is_object() { return peek() == '{'; }
+  // For those who try the usual form first: back to where position() was, with no error.
+  size_t position() const { return at_; }
+  void go_back(size_t position) {
+    at_ = position;
+    expected_.clear();
+  }
   // Nothing but blanks is left.
   bool at_end();
   bool fail(std::string_view expected);

@@ -39,7 +39,7 @@ OffsetRows::Row* OffsetRows::row(std::string_view key) const {
 }
 
 void OffsetRows::note(Row& row) {
-  if (row.listed) return;
+  if (row.listed || !tracks_) return;
   row.listed = true;
   changed_.try_emplace(std::string(row.key()), false);
 }
@@ -68,7 +68,7 @@ OffsetRows::Put OffsetRows::put(std::string_view key, int32_t queue_id, int64_t 
       old = it->offset;
       if (it->offset == offset) return Put::same;
       it->offset = offset;
-      it->changed = true;
+      it->changed = tracks_;
       note(*home);
       return Put::changed;
     }
@@ -88,7 +88,7 @@ OffsetRows::Put OffsetRows::put(std::string_view key, int32_t queue_id, int64_t 
   }
   QueueOffset* const place = home->data() + at;
   std::copy_backward(place, home->data() + home->count, home->data() + home->count + 1);
-  *place = QueueOffset{offset, queue_id, true};
+  *place = QueueOffset{offset, queue_id, tracks_};
   ++home->count;
   note(*home);
   return Put::added;
@@ -99,7 +99,7 @@ size_t OffsetRows::erase(std::string_view key) {
   if (it == rows_.end()) return 0;
   Row* gone = it->row;
   const size_t count = gone->count;
-  changed_.insert_or_assign(std::string(gone->key()), true);
+  if (tracks_) changed_.insert_or_assign(std::string(gone->key()), true);
   rows_.erase(it);
   std::free(gone);
   return count;

@@ -54,6 +54,8 @@ class OffsetRows {
     take_changed([](std::string_view, std::span<const QueueOffset>, bool) {});
   }
   void clear();
+  // While it is filled from a file nothing counts as changed.
+  void track_changes(bool on) { tracks_ = on; }
 
  private:
   // Followed in memory by the queues, then the key.
@@ -89,6 +91,7 @@ class OffsetRows {
   void note(Row& row);
 
   std::unordered_set<Slot, Hash, Equal> rows_;
+  bool tracks_ = true;
   TextMap<bool> changed_;  // key -> it was gone in between
 };
 

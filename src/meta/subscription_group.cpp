@@ -232,11 +232,12 @@ bool read_usual(JsonCursor& cursor, SubscriptionGroup& out) {
 }  // namespace
 
 Result<SubscriptionGroup> subscription_group_of(JsonCursor& cursor) {
+  const size_t begin = cursor.position();
+  SubscriptionGroup out;
+  if (read_usual(cursor, out)) return out;
+  cursor.go_back(begin);
   std::string_view text;
   if (!cursor.skip_value(text)) return cursor.error();
-  SubscriptionGroup out;
-  JsonCursor usual(text);
-  if (read_usual(usual, out)) return out;
   return SubscriptionGroup::parse(text);
 }
 

@@ -115,11 +115,12 @@ bool read_usual(JsonCursor& cursor, TopicConfig& out) {
 }  // namespace
 
 Result<TopicConfig> topic_config_of(JsonCursor& cursor) {
+  const size_t begin = cursor.position();
+  TopicConfig out;
+  if (read_usual(cursor, out)) return out;
+  cursor.go_back(begin);
   std::string_view text;
   if (!cursor.skip_value(text)) return cursor.error();
-  TopicConfig out;
-  JsonCursor usual(text);
-  if (read_usual(usual, out)) return out;
   return TopicConfig::parse(text);
 }
 
