@@ -244,6 +244,15 @@ Status ConsumerOffsets::persist_if_dirty() {
 }
 
 Status ConsumerOffsets::close() {
+  // Apache in RocksDB mode takes a JSON only when its version counts more than nothing.
+  if (row_count() > 0 && version().counter == 0) {
+    {
+      const std::lock_guard lock(version_mutex_);
+      version_.next(clock_.wall_ms());
+    }
+    mark_changed();
+  }
   return file_.close();
 }
+
 }  // namespace merlin::meta

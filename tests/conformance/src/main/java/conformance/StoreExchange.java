@@ -20,10 +20,21 @@ import org.apache.rocketmq.common.message.MessageQueue;
 /**
  * One broker writes a store directory, another make of broker opens it, and the first one opens it once more.
  * OTHER_BROKER_CMD is the other make. Arguments: directory for logs, for stores, number of messages.
+ *
+ * With storeType=defaultRocksDB neither opens the other's queue database: each builds its own from the log. Apache then
+ * keeps topics, groups and offsets in databases, too: they are exported to JSON while it runs and moved away after it.
  */
 public final class StoreExchange {
   private static final int QUEUES = 4;
+  private static final String OURS = "BROKER_CMD";
+  private static final String OTHER = "OTHER_BROKER_CMD";
+  private static final String[][] RUNS = {
+      {"other-to-ours-after-stop", OTHER, OURS}, {"ours-to-other-after-stop", OURS, OTHER},
+      {"other-to-ours-after-kill", OTHER, OURS}, {"ours-to-other-after-kill", OURS, OTHER},
+      {"rocksdb-ours-to-ours-after-kill", OURS, OURS}, {"rocksdb-other-to-ours-after-stop", OTHER, OURS},
+      {"rocksdb-ours-to-other-after-stop", OURS, OTHER}};
 
+  private final boolean rocks;
   private final Cluster cluster;
   private final Path store;
   private final int count;
@@ -37,6 +48,7 @@ public final class StoreExchange {
 
   private StoreExchange(Cluster cluster, String name, int count) {
     this.cluster = cluster;
+    this.rocks = name.startsWith("rocksdb");
     this.store = cluster.stores.resolve(name);
     this.count = count;
     this.topic = "T_" + name.replace('-', '_');
@@ -53,30 +65,28 @@ public final class StoreExchange {
     cluster.namesrv.start();
     int failed = 0;
     int passed = 0;
-    for (String crash : List.of("stop", "kill")) {
-      for (String[] pair : new String[][] {{"OTHER_BROKER_CMD", "BROKER_CMD"}, {"BROKER_CMD", "OTHER_BROKER_CMD"}}) {
-        String name = (pair[0].startsWith("OTHER") ? "other-to-ours" : "ours-to-other") + "-after-" + crash;
-        long begin = System.nanoTime();
-        Throwable problem = null;
-        try {
-          new StoreExchange(cluster, name, count).run(name, pair[0], pair[1], crash.equals("kill"));
-        } catch (Exception | AssertionError e) {
-          problem = e;
-          try (PrintWriter trace = new PrintWriter(Files.newBufferedWriter(dir.resolve(name + ".failure.txt")))) {
-            e.printStackTrace(trace);
-            cluster.brokers.forEach(b -> trace.println("log of " + b.name + ": " + b.process.log));
-          }
+    for (String[] run : RUNS) {
+      String name = run[0];
+      long begin = System.nanoTime();
+      Throwable problem = null;
+      try {
+        new StoreExchange(cluster, name, count).run(name, run[1], run[2], name.endsWith("kill"));
+      } catch (Exception | AssertionError e) {
+        problem = e;
+        try (PrintWriter trace = new PrintWriter(Files.newBufferedWriter(dir.resolve(name + ".failure.txt")))) {
+          e.printStackTrace(trace);
+          cluster.brokers.forEach(b -> trace.println("log of " + b.name + ": " + b.process.log));
         }
-        for (Cluster.Broker broker : cluster.brokers) {
-          broker.process.kill();
-        }
-        cluster.brokers.clear();
-        String seconds = String.format(Locale.ROOT, "%.1f", (System.nanoTime() - begin) / 1e9);
-        out.println((problem == null ? "PASS " : "FAIL ") + "exchange/" + name + " " + seconds
-            + (problem == null ? "" : " " + String.valueOf(problem.getMessage()).replaceAll("\\s+", " ")));
-        failed += problem == null ? 0 : 1;
-        passed += problem == null ? 1 : 0;
       }
+      for (Cluster.Broker broker : cluster.brokers) {
+        broker.process.kill();
+      }
+      cluster.brokers.clear();
+      String seconds = String.format(Locale.ROOT, "%.1f", (System.nanoTime() - begin) / 1e9);
+      out.println((problem == null ? "PASS " : "FAIL ") + "exchange/" + name + " " + seconds
+          + (problem == null ? "" : " " + String.valueOf(problem.getMessage()).replaceAll("\\s+", " ")));
+      failed += problem == null ? 0 : 1;
+      passed += problem == null ? 1 : 0;
     }
     cluster.close();
     out.println(passed + " passed, " + failed + " failed");
@@ -87,7 +97,8 @@ public final class StoreExchange {
   private Cluster.Broker open(String turn, String variable) throws Exception {
     // Small files, so that several are handed over; both makes get the same sizes.
     Cluster.Broker broker = cluster.new Broker(turn, store, Map.of("brokerName", brokerName, "mappedFileSizeCommitLog",
-        String.valueOf(4 << 20), "mappedFileSizeConsumeQueue", "6000", "autoCreateTopicEnable", "false"), variable);
+        String.valueOf(4 << 20), "mappedFileSizeConsumeQueue", "6000", "autoCreateTopicEnable", "false", "storeType",
+        rocks ? "defaultRocksDB" : "default"), variable);
     cluster.brokers.add(0, broker);
     broker.process.start();
     Check.settles(75_000, () -> Check.that(Routes.brokers(cluster.namesrvAddr()).contains(brokerName + "@" + broker.addr()),
@@ -114,12 +125,14 @@ public final class StoreExchange {
       send(bed.producer(), count - count / 2);
       unconsumed.addAll(sent);
       unconsumed.removeAll(before);
+      exportConfig(bed, first, writer);
     }
     if (crash) {
       first.process.kill();
     } else {
       first.stop();
     }
+    moveConfigDatabases();
 
     Cluster.Broker second = open(name + "-2-reads", reader);
     try (Bed bed = new Bed(cluster, name)) {
@@ -133,8 +146,10 @@ public final class StoreExchange {
       send(bed.producer(), 200);
       unconsumed.addAll(sent);
       unconsumed.removeAll(before);
+      exportConfig(bed, second, reader);
     }
     second.stop();
+    moveConfigDatabases();
 
     Cluster.Broker third = open(name + "-3-goes-back", writer);
     try (Bed bed = new Bed(cluster, name)) {
@@ -144,6 +159,25 @@ public final class StoreExchange {
       Inbox.expect(unconsumed, inbox);
     }
     third.stop();
+  }
+
+  /** Only Apache's broker has such databases, and only the newer client knows the request. */
+  private void exportConfig(Bed bed, Cluster.Broker broker, String variable) throws Exception {
+    if (!rocks || !variable.equals(OTHER)) {
+      return;
+    }
+    Class<?> type = Class.forName("org.apache.rocketmq.remoting.protocol.header.ExportRocksDBConfigToJsonRequestHeader$ConfigType");
+    bed.tool().getClass().getMethod("exportRocksDBConfigToJson", String.class, List.class)
+        .invoke(bed.tool(), broker.addr(), List.of(type.getEnumConstants()));
+  }
+
+  private void moveConfigDatabases() throws Exception {
+    for (String name : List.of("topics", "subscriptionGroups", "consumerOffsets")) {
+      Path database = store.resolve("config").resolve(name);
+      if (Files.isDirectory(database)) {
+        Files.move(database, store.resolve("config").resolve(name + ".moved-" + System.nanoTime()));
+      }
+    }
   }
 
   /** Single sends and batches, small and large, compressible and not, all with a key and a tag. */
@@ -201,7 +235,9 @@ public final class StoreExchange {
       Check.settles(75_000, () -> Mail.verifyAll(List.of(message), bed.tool().queryMessage(topic, message.getKeys(), 8,
           System.currentTimeMillis() - 3_600_000, System.currentTimeMillis() + 60_000).getMessageList()));
     }
-    MessageExt one = got.get(got.size() / 2);
-    Mail.verify(bed.tool().viewMessage(topic, one.getMsgId()));
+    // By unique id: the client asks the index for it, since it is no offset id.
+    for (int i = 0; i < got.size(); i += 211) {
+      Mail.verify(bed.tool().viewMessage(topic, got.get(i).getMsgId()));
+    }
   }
 }
