@@ -1,5 +1,6 @@
 #include "store/dispatch/dispatcher.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "merlin/base/log.h"
@@ -129,10 +130,23 @@ void Dispatcher::tell() {
   batch_size_ = 0;
 }
 
+// The queue offset stands under no CRC. Each message in front of this one in its queue took its place in the log, so a
+// greater offset than that allows is damage, and putting it would bring the queue to places that no file can have.
+static bool is_possible(const message::RecordView& record, const ConsumeQueue& queue) {
+  constexpr int64_t record_bytes_min = 91;  // of a record with an empty topic, body and properties
+  return record.queue_offset >= 0 &&
+         record.queue_offset <= std::max(queue.max_offset(), record.physical_offset / record_bytes_min);
+}
+
 Result<bool> Dispatcher::feed(const message::RecordView& record, bool from_log_begin) {
   if (!enters_queue(record.sys_flag) || !QueueIndex::is_topic_name(record.topic)) return true;
   if (record.physical_offset < queues_.dead_below(record.topic)) return true;
   ConsumeQueue* queue = queues_.get(record.topic, record.queue_id);
+  if (!is_possible(record, *queue)) {
+    log_error("store", "queue {}-{}: the record at log offset {} says it is message {}: damaged, it is left out",
+              queue->topic(), queue->id(), record.physical_offset, record.queue_offset);
+    return true;
+  }
   const QueueUnit unit{record.physical_offset, record.total_size, tags_.of_record(record)};
   if (record.queue_offset < queue->max_offset() && queue->max_physical() <= record.physical_offset) {
     // A later record with an offset that is taken: the topic was deleted and made again, and what came before is no

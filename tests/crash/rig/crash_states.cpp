@@ -1,6 +1,7 @@
 #include "crash/rig/crash_states.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <unistd.h>
 #include <unordered_set>
@@ -117,6 +118,7 @@ class Explorer {
       const Entry& entry = trace_[at];
       if (!is_note(entry.kind)) player.play(entry);
       oracle.follow(entry, workload_.config.segment_bytes);
+      if (entry.kind == Kind::image) image_ = entry.bytes;
       if (is_note(entry.kind)) judged.clear();
       if (!changes_disk(entry.kind)) continue;
       ++count_.points;
@@ -139,10 +141,12 @@ class Explorer {
   }
 
   void look_at(FaultyFileSystem& state, const Oracle& oracle, size_t at, const std::string& choices) {
-    const bool nested = run_.nested_every > 0 && random_() % static_cast<uint64_t>(run_.nested_every) == 0;
+    const bool nested = !workload_.config.database && run_.nested_every > 0 &&
+                        random_() % static_cast<uint64_t>(run_.nested_every) == 0;
     const Disk before = nested ? copy(state) : nullptr;
     alarm(60);  // a hang ends the process, and that is reported
     ++count_.states;
+    if (workload_.config.database) unpack_folder(image_, database_dir());
     if (const std::string wrong = judge(state, workload_.config, oracle); !wrong.empty())
       report(wrong, at, choices, nullptr, 0, {});
     alarm(0);
@@ -200,6 +204,7 @@ class Explorer {
   CrashCount& count_;
   std::mt19937_64 random_;
   Trace trace_;
+  std::string image_;
 };
 
 Disk crash_by(const FaultyFileSystem& disk, const std::string& choices, uint64_t seed) {
@@ -210,7 +215,13 @@ Disk crash_by(const FaultyFileSystem& disk, const std::string& choices, uint64_t
 
 }  // namespace
 
+// The database's folder is a real one: no two processes may share it.
+static void choose_root(const Workload& workload, uint64_t seed) {
+  store_root = workload.config.database ? "/tmp/crash_rig_db/" + workload.name + "." + std::to_string(seed) : "/store";
+}
+
 Trace record(const Workload& workload, uint64_t seed) {
+  if (workload.config.database) unpack_folder({}, database_dir());
   FaultyFileSystem disk(seed, disk_file_bytes_max);
   TraceFileSystem files(disk);
   Driver driver(files, disk, workload.config, seed);
@@ -219,18 +230,25 @@ Trace record(const Workload& workload, uint64_t seed) {
 }
 
 void explore(const Workload& workload, const CrashRun& run, CrashCount& count) {
+  choose_root(workload, run.seed);
   Explorer(workload, run, count).go();
+  if (workload.config.database) {
+    std::error_code ec;
+    std::filesystem::remove_all(store_root, ec);
+  }
 }
 
 std::string repeat_state(const Workload& workload, const Trace& trace, size_t at, const std::string& choices,
                          uint64_t seed, const Trace* recovery, size_t recovery_at,
                          const std::string& recovery_choices) {
+  choose_root(workload, seed);
   FaultyFileSystem disk(seed, disk_file_bytes_max);
   Player player(disk);
   Oracle oracle;
   for (size_t i = 0; i <= at && i < trace.size(); ++i) {
     if (!is_note(trace[i].kind)) player.play(trace[i]);
     oracle.follow(trace[i], workload.config.segment_bytes);
+    if (trace[i].kind == Kind::image) unpack_folder(trace[i].bytes, database_dir());
     std::printf("%zu: %s\n", i, text(trace[i]).c_str());
   }
   Disk state = crash_by(disk, choices, seed);

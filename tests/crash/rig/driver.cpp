@@ -25,6 +25,8 @@ store::StoreOptions options_of(const Config& config, bool background) {
   o.flush_least_pages = 1;
   o.queue_flush_interval_ms = background ? 2 : never_ms;
   o.index_enabled = config.key_index;
+  o.queues_in_database = config.database;
+  o.queue_recovery_bytes_max = 1;  // the database is flushed at each look
   o.index_hash_slots = 10;
   o.index_entries_max = 12;
   o.dispatch_ring_items = 64;
@@ -40,7 +42,9 @@ store::StoreOptions options_of(const Config& config, bool background) {
 }
 
 Driver::Driver(TraceFileSystem& files, FaultyFileSystem& disk, const Config& config, uint64_t seed)
-    : files_(files), disk_(disk), config_(config), random_(seed) {}
+    : files_(files), disk_(disk), config_(config), random_(seed) {
+  if (config.database) files_.set_image([] { return pack_folder(database_dir()); });
+}
 
 Driver::~Driver() {
   kill();
@@ -52,6 +56,7 @@ void Driver::open() {
   store_ = std::make_unique<store::MessageStore>(options_of(config_, true), files_, clock_,
                                                  [stops](const Error&) { stops->fetch_add(1); });
   if (!store_->open()) store_.reset();
+  files_.note_image();
 }
 
 void Driver::close() {
@@ -60,10 +65,12 @@ void Driver::close() {
   store_.reset();
   // A stop that calls itself clean has synced everything.
   if (!disk_.exists(store_root + "/abort")) files_.note({.kind = Kind::durable, .b = last_end_});
+  files_.note_image();
 }
 
 void Driver::kill() {
   store_.reset();
+  files_.note_image();
 }
 
 void Driver::send_burst(const std::vector<std::string>& topics, int32_t queue, size_t size, int count, bool joined) {
@@ -131,12 +138,14 @@ void Driver::tick() {
   for (int i = 0; i < 40 && files_.renames_to("/merlin.progress") == before; ++i) {
     std::this_thread::sleep_for(std::chrono::microseconds(500));
   }
+  files_.note_image();
 }
 
 void Driver::delete_topic(const std::string& topic) {
   if (!running()) return;
   files_.note({.kind = Kind::deleting, .path = topic});
   if (store_->delete_topic(topic).ok()) files_.note({.kind = Kind::deleted, .path = topic});
+  files_.note_image();
 }
 
 void Driver::retain() {

@@ -69,6 +69,34 @@ std::string append_to_all(MessageStore& store, const Oracle& oracle, Shown& show
   return {};
 }
 
+// A message of the very size of the first lost one takes its place; then the process dies. What had stood behind the
+// lost one must not come back behind its successor.
+std::string replace_lost(FaultyFileSystem& disk, const Config& config, const Oracle::Lost& lost, Opened& opened,
+                         Shown& shown) {
+  Buffer scratch;
+  const std::string body(lost.body_bytes, 'x');
+  AppendItem item;
+  item.spec.topic = lost.topic;
+  item.spec.queue_id = lost.queue_id;
+  item.spec.body = as_bytes(body);
+  item.spec.properties = lost.properties;
+  item.spec.born_host = *HostPort::from_ip("127.0.0.1", 1);
+  item.spec.store_host = *HostPort::from_ip("127.0.0.1", 10911);
+  item.queue = opened.store->queue(lost.topic, lost.queue_id);
+  opened.store->append({&item, 1}, scratch);
+  if (item.code != AppendCode::ok) return "does not take a message for " + lost.topic;
+  shown[{lost.topic, lost.queue_id}].push_back({item.queue_offset, item.physical_offset, body});
+  opened.store.reset();
+  opened = open_store(disk, config);
+  if (!opened.wrong.empty()) return "after kill -9: " + opened.wrong;
+  Shown again;
+  if (std::string wrong = show_all(*opened.store, again); !wrong.empty()) return "after kill -9: " + wrong;
+  std::erase_if(shown, [](const auto& queue) { return queue.second.empty(); });
+  std::erase_if(again, [](const auto& queue) { return queue.second.empty(); });
+  return again == shown ? ""
+                        : "after another message in the place of the lost one and kill -9 other messages are shown";
+}
+
 }  // namespace
 
 std::string judge(FaultyFileSystem& disk, const Config& config, const Oracle& oracle) {
@@ -78,6 +106,9 @@ std::string judge(FaultyFileSystem& disk, const Config& config, const Oracle& or
     if (!first.wrong.empty()) return first.wrong;
     if (std::string wrong = show_all(*first.store, shown); !wrong.empty()) return wrong;
     if (std::string wrong = oracle.check(shown); !wrong.empty()) return wrong;
+    if (const auto lost = oracle.first_lost(shown)) {
+      if (std::string wrong = replace_lost(disk, config, *lost, first, shown); !wrong.empty()) return wrong;
+    }
     if (config.key_index) {
       if (std::string wrong = wait_for_keys(*first.store); !wrong.empty()) return wrong;
       if (std::string wrong = oracle.check_keys(*first.store, shown); !wrong.empty()) return wrong;

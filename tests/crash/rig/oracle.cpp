@@ -207,6 +207,15 @@ std::string Oracle::check(const Shown& shown) const {
   return {};
 }
 
+std::optional<Oracle::Lost> Oracle::first_lost(const Shown& shown) const {
+  for (const auto& [physical, id] : by_place_) {
+    const Message& m = messages_.at(id);
+    if (m.gone || m.physical_offset < log_begin_max_ || is_shown(shown, m)) continue;
+    return Lost{m.topic, m.queue_id, m.body.size(), properties_of(id)};
+  }
+  return std::nullopt;
+}
+
 int64_t Oracle::offset_floor(const QueueKey& queue) const {
   int64_t floor = 0;
   for (const auto& [physical, id] : by_place_) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -48,6 +49,14 @@ class Oracle {
   std::string check_meta(FileSystem& files, const std::string& root) const;
   // How many durable messages are not there.
   int64_t durable_missing(const Shown& shown) const;
+  // The first message of the log that was placed and is not shown.
+  struct Lost {
+    std::string topic;
+    int32_t queue_id = 0;
+    size_t body_bytes = 0;
+    std::string properties;
+  };
+  std::optional<Lost> first_lost(const Shown& shown) const;
   // No message may get an offset below this one: it belongs, or belonged, to a durable message.
   int64_t offset_floor(const QueueKey& queue) const;
   bool has_meta() const { return !offsets_.empty() || !topics_.empty() || !groups_.empty(); }

@@ -1,6 +1,8 @@
 #include "crash/rig/trace.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "merlin/base/bytes.h"
 
@@ -12,10 +14,10 @@ bool changes_disk(Kind kind) {
 
 static std::string_view name(Kind kind) {
   static constexpr std::string_view names[] = {
-      "open",          "write",        "sync",        "truncate",     "close",      "rename",
-      "remove",        "remove_tree",  "make_dirs",   "sync_dir",     "quota",      "intend",
-      "placed",        "refused",      "durable",     "deleting",     "deleted",    "commit",
-      "commits_saved", "topic_wanted", "topic_saved", "group_wanted", "group_saved"};
+      "open",          "write",        "sync",        "truncate",     "close",       "rename",
+      "remove",        "remove_tree",  "make_dirs",   "sync_dir",     "quota",       "intend",
+      "placed",        "refused",      "durable",     "deleting",     "deleted",     "commit",
+      "commits_saved", "topic_wanted", "topic_saved", "group_wanted", "group_saved", "image"};
   return names[static_cast<size_t>(kind)];
 }
 
@@ -67,7 +69,7 @@ Result<Trace> decode_trace(std::string_view in) {
   Trace trace;
   while (!in.empty()) {
     Entry e;
-    if (static_cast<uint8_t>(in.front()) > static_cast<uint8_t>(Kind::group_saved)) return broken;
+    if (static_cast<uint8_t>(in.front()) > static_cast<uint8_t>(Kind::image)) return broken;
     e.kind = static_cast<Kind>(in.front());
     in.remove_prefix(1);
     if (!number(e.a) || !number(e.b) || !number(e.c) || !number(e.d) || !string(e.path) || !string(e.bytes))
@@ -129,6 +131,19 @@ Trace TraceFileSystem::take() {
   return std::move(trace_);
 }
 
+void TraceFileSystem::note_image() {
+  if (!image_) return;
+  std::string image = image_();
+  const std::lock_guard lock(mutex_);
+  trace_.push_back({.kind = Kind::image, .bytes = std::move(image)});
+}
+
+// REQUIRES: mutex_ held. What is published here may lean on the database: it is looked at before.
+void TraceFileSystem::note_image_before(const std::string& path) {
+  if (!image_ || (path.find("/merlin.") == std::string::npos && !path.ends_with("/checkpoint"))) return;
+  trace_.push_back({.kind = Kind::image, .bytes = image_()});
+}
+
 Trace TraceFileSystem::copy() const {
   const std::lock_guard lock(mutex_);
   return trace_;
@@ -157,6 +172,7 @@ Result<std::unique_ptr<File>> TraceFileSystem::traced(Result<std::unique_ptr<Fil
 
 Result<std::unique_ptr<File>> TraceFileSystem::open(const std::string& path, OpenMode mode) {
   const std::lock_guard lock(mutex_);
+  if (mode == OpenMode::create) note_image_before(path);
   return traced(disk_.open(path, mode), path, mode);
 }
 
@@ -193,6 +209,41 @@ Status TraceFileSystem::sync_dir(const std::string& path) {
   const std::lock_guard lock(mutex_);
   trace_.push_back({.kind = Kind::sync_dir, .path = path});
   return disk_.sync_dir(path);
+}
+
+// ---------------------------------------------------------------- folders
+
+std::string pack_folder(const std::string& dir) {
+  namespace fs = std::filesystem;
+  std::string last;
+  // Until two looks see the same: a flush may be in progress.
+  for (int look = 0; look < 50; ++look) {
+    Trace files;
+    std::error_code ec;
+    std::vector<fs::path> paths;
+    for (const auto& entry : fs::directory_iterator(dir, ec)) paths.push_back(entry.path());
+    std::sort(paths.begin(), paths.end());
+    for (const fs::path& path : paths) {
+      const std::string name = path.filename();
+      if (name.starts_with("LOG") || name == "LOCK") continue;  // its diary
+      auto content = posix_file_system().read_file(path.string());
+      if (content) files.push_back({.path = name, .bytes = std::move(*content)});
+    }
+    std::string now = encode(files);
+    if (look > 0 && now == last) return now;
+    last = std::move(now);
+  }
+  return last;
+}
+
+void unpack_folder(const std::string& packed, const std::string& dir) {
+  std::error_code ec;
+  std::filesystem::remove_all(dir, ec);
+  std::filesystem::create_directories(std::filesystem::path(dir).parent_path(), ec);
+  const auto files = decode_trace(packed);
+  if (!files || files->empty()) return;
+  std::filesystem::create_directories(dir, ec);
+  for (const Entry& file : *files) std::ofstream(dir + "/" + file.path, std::ios::binary) << file.bytes;
 }
 
 // ---------------------------------------------------------------- playing

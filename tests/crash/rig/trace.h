@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -41,6 +42,7 @@ enum class Kind : uint8_t {
   topic_saved,
   group_wanted,  // path: name, a: retries; 0: to be removed
   group_saved,
+  image,  // bytes: the folder of a database that does not use the port, as it is now
 };
 
 struct Entry {
@@ -71,6 +73,10 @@ class TraceFileSystem final : public FileSystem {
  public:
   explicit TraceFileSystem(FaultyFileSystem& disk) : disk_(disk) {}
 
+  // Noted in front of each call that publishes how far something is on disk, and by note_image().
+  void set_image(std::function<std::string()> image) { image_ = std::move(image); }
+  void note_image();
+
   void note(Entry entry);
   void set_quota(int64_t bytes);
   Trace take();
@@ -93,13 +99,19 @@ class TraceFileSystem final : public FileSystem {
 
  private:
   friend class TracedFile;
+  void note_image_before(const std::string& path);
   Result<std::unique_ptr<File>> traced(Result<std::unique_ptr<File>> file, const std::string& path, OpenMode mode);
 
   FaultyFileSystem& disk_;
+  std::function<std::string()> image_;  // constant while the store lives
   mutable std::mutex mutex_;
   Trace trace_;            // guarded by mutex_
   int64_t next_file_ = 0;  // guarded by mutex_
 };
+
+// All files of a real folder as one string, and back. The folder is small and nobody writes to it for long.
+std::string pack_folder(const std::string& dir);
+void unpack_folder(const std::string& packed, const std::string& dir);
 
 // Plays the calls of a trace onto a disk.
 class Player {

@@ -22,11 +22,17 @@ namespace merlin::rig {
 
 inline constexpr int64_t disk_file_bytes_max = 256 * 1024;
 inline constexpr int64_t start_ms = 1'700'000'000'000;
-inline const std::string store_root = "/store";
+// The root of the store on the faulty disk; the database of queues, which knows nothing of that disk, lies under the
+// same path on the real one.
+inline std::string store_root = "/store";
+inline std::string database_dir() {
+  return store_root + "/merlin.queues";
+}
 
 struct Config {
   bool sync_flush = true;
   bool key_index = false;
+  bool database = false;  // queues in RocksDB
   int64_t segment_bytes = 8 * 1024;
 };
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "crash/rig/workload.h"
 
 namespace merlin::rig {
@@ -211,6 +213,16 @@ std::vector<Workload> all() {
   add("kills", kills, {.segment_bytes = 4096});
   add("progress", progress, {.segment_bytes = 4096});
   add("full", full_disk, {.segment_bytes = 4096});
+  for (const char* name : {"rolls", "topics", "retention", "stops", "kills", "progress"}) {
+    for (const bool sync : {true, false}) {
+      Workload w = *std::find_if(out.begin(), out.end(), [&](const Workload& other) {
+        return other.name == std::string(name) + (sync ? "-sync" : "-async");
+      });
+      w.name = std::string("db-") + w.name;
+      w.config.database = true;
+      out.push_back(std::move(w));
+    }
+  }
   add("mixed", mixed, {.key_index = true, .segment_bytes = 4096});
   return out;
 }
