@@ -127,6 +127,9 @@ HostPort store_host(const config::Settings& s) {
   return HostPort::from_ip(s.text("brokerIP1"), s.int32("listenPort")).value_or(HostPort{});
 }
 
+// Pulls that wait for the disk.
+constexpr size_t cold_reads_waiting_max = 1024;
+
 }  // namespace
 
 // Declared in the order of need: each part is given only what stands above it, and is destroyed before that.
@@ -136,6 +139,7 @@ struct Broker::Parts {
   const Clock& clock;
   service::BrokerStats stats;
   WorkerPool workers;
+  WorkerPool cold_readers;
   net::Server server;
   rpc::Dispatcher dispatcher;
   rpc::Client client;
@@ -174,6 +178,7 @@ struct Broker::Parts {
         stats(c),
         workers("worker", static_cast<size_t>(s.int32("merlinWorkerThreads")),
                 static_cast<size_t>(s.int32("merlinWorkerQueueMax"))),
+        cold_readers("cold-reader", static_cast<size_t>(s.int32("merlinColdReadThreads")), cold_reads_waiting_max),
         server(reactor_count(s), connection_limits(s), c),
         dispatcher(workers),
         client(server, dispatcher),
@@ -196,7 +201,7 @@ struct Broker::Parts {
         produce_door(produce, store, door::StaticQueues(mappings), workers, server.reactors().size(),
                      s.int32("syncFlushTimeout")),
         pull_door({s.live_int("longPollingEnable"), s.live_int("shortPollingTimeMills")}, c, pull,
-                  door::StaticQueues(mappings), long_poll, server.reactors().size()),
+                  door::StaticQueues(mappings), long_poll, cold_readers, server.reactors().size()),
         clients_door(c, dispatcher, clients, topics, groups),
         offsets_door(s.text("brokerName"), store, topics, door::StaticQueues(mappings), groups, offsets, locks,
                      s.live_int("useServerSideResetOffset")),
@@ -359,6 +364,7 @@ void Broker::stop() {
     p.registration.unregister_all(1'000);
     p.dispatcher.set_draining(true);
     p.workers.stop();
+    p.cold_readers.stop();
     if (p.store.sync_flush()) wait_until_durable(p.store);
     p.server.stop();
     p.serving = false;

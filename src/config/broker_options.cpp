@@ -154,6 +154,7 @@ constexpr std::array options = {
         "merlinIgnoreRocksDBConfig", "false", restart,
         "Start with the JSON files in config/ although Apache's RocksDB form of the configuration stands beside them."),
     i32("merlinReactors", "0", 0, 256, restart, "Threads that serve connections; 0: one per core, at most 16."),
+    i32("merlinColdReadThreads", "2", 1, 64, restart, "Threads that read old messages from the disk for pulls."),
     i32("merlinWorkerThreads", "4", 1, 256, restart, "Threads for requests that may block, such as admin requests."),
     i32("merlinWorkerQueueMax", "10000", 1, 1'000'000, restart,
         "Requests that may wait for such a thread before SYSTEM_BUSY."),

@@ -90,7 +90,8 @@ Refusal Pull::find_subscription(const PullRequest& request, const meta::Subscrip
   return {};
 }
 
-void Pull::read(const PullRequest& request, const PullPlan& plan, store::GetResult& out) const {
+void Pull::read(const PullRequest& request, const PullPlan& plan, store::GetResult& out, store::ReadMode mode) const {
+  out.cold = false;
   if (limits_.server_side_reset.load(std::memory_order_relaxed) != 0 &&
       offsets_.has_reset(request.group, request.topic, request.queue_id)) {
     if (const auto reset = offsets_.take_reset(request.group, request.topic, request.queue_id)) {
@@ -109,7 +110,8 @@ void Pull::read(const PullRequest& request, const PullPlan& plan, store::GetResu
   limits.count_in_memory_max = static_cast<int32_t>(limits_.count_in_memory_max.load(std::memory_order_relaxed));
   limits.bytes_on_disk_max = static_cast<int32_t>(limits_.bytes_on_disk_max.load(std::memory_order_relaxed));
   limits.count_on_disk_max = static_cast<int32_t>(limits_.count_on_disk_max.load(std::memory_order_relaxed));
-  store_.get(plan.queue, request.queue_offset, limits, plan.filter.get(), out);
+  store_.get(plan.queue, request.queue_offset, limits, plan.filter.get(), out, mode);
+  if (out.cold) return;
   stats_.add_get(out.status == store::GetStatus::found, out.message_count);
   offsets_.commit_pull(request.group, request.topic, request.queue_id, out.next_begin_offset);
 }

@@ -67,7 +67,8 @@ class Pull {
 
   Refusal plan(const PullRequest& request, PullPlan& out) const;
   // A pending server-side reset of the queue is taken and answered instead of messages.
-  void read(const PullRequest& request, const PullPlan& plan, store::GetResult& out) const;
+  // When the answer is cold nothing has been done yet: it is to be read again where waiting is allowed.
+  void read(const PullRequest& request, const PullPlan& plan, store::GetResult& out, store::ReadMode mode) const;
   // Apache's rule: the offset carried along is committed at the first look, not when a held pull is read again.
   void commit_carried_offset(const PullRequest& request) const;
   // True when a message has come since `result` was read: a held pull must look again.

@@ -119,8 +119,9 @@ bool MessageStore::writable(std::string& why) const {
 }
 
 void MessageStore::get(const ConsumeQueue* queue, int64_t offset, const GetLimits& limits, const MessageFilter* filter,
-                       GetResult& out) const {
+                       GetResult& out, ReadMode mode) const {
   out.bytes.clear();
+  out.cold = false;
   out.error.clear();
   out.message_count = 0;
   out.behind_memory = false;
@@ -128,7 +129,7 @@ void MessageStore::get(const ConsumeQueue* queue, int64_t offset, const GetLimit
   out.max_offset = 0;
   out.next_begin_offset = 0;
   out.status = GetStatus::no_matched_logic_queue;
-  if (queue != nullptr) impl_->get(*queue, offset, limits, filter, out);
+  if (queue != nullptr) impl_->get(*queue, offset, limits, filter, out, mode);
 }
 
 int64_t MessageStore::min_offset(const ConsumeQueue* queue) const {

@@ -47,9 +47,10 @@ struct StoreOptions {
   int32_t queue_flush_interval_ms = 1'000;                // flushIntervalConsumeQueue
   int32_t message_size_bytes_max = 4 * 1024 * 1024;  // maxMessageSize: body; the whole record may exceed it by 64 KiB
   bool check_crc_on_recover = true;
-  bool index_enabled = true;               // messageIndexEnable
-  int32_t index_hash_slots = 5'000'000;    // maxHashSlotNum
-  int32_t index_entries_max = 20'000'000;  // maxIndexNum
+  bool index_enabled = true;                      // messageIndexEnable
+  int32_t index_hash_slots = 5'000'000;           // maxHashSlotNum
+  int32_t index_entries_max = 20'000'000;         // maxIndexNum
+  int64_t mapped_tail_bytes = int64_t{64} << 20;  // newer than this is read through the mapping, older bytes are copied
   int32_t memory_ratio_percent = 40;       // accessMessageInMemoryMaxRatio: newer than this share of RAM is "hot"
   size_t dispatch_ring_items = 64 * 1024;  // records handed to the dispatcher in memory; beyond it reads the log
   std::vector<int64_t> delay_level_ms;     // messageDelayLevel, level 1 first; empty: Apache's default levels
@@ -147,9 +148,13 @@ struct GetResult {
   int64_t max_offset = 0;
   int32_t message_count = 0;
   std::string error;           // damaged: what and where
+  bool cold = false;           // nothing was read: the bytes are not in memory and the caller did not want to wait
   bool behind_memory = false;  // the reader lags beyond the hot share: a slave may be suggested
   LogBytes bytes;
 };
+
+// no_wait: where the disk would have to be waited for, GetResult::cold is set instead (or the answer ends in front).
+enum class ReadMode { may_wait, no_wait };
 
 enum class Boundary { lower, upper };
 
@@ -231,7 +236,7 @@ class MessageStore {
 
   // `filter` may be null: everything matches.
   void get(const ConsumeQueue* queue, int64_t offset, const GetLimits& limits, const MessageFilter* filter,
-           GetResult& out) const;
+           GetResult& out, ReadMode mode = ReadMode::may_wait) const;
 
   // Offsets as the queue index shows them. min: the first whose record is still in the log. max: one past the last.
   int64_t min_offset(const ConsumeQueue* queue) const;

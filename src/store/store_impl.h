@@ -54,7 +54,7 @@ struct MessageStore::Impl {
   class Collector;
   bool hot(int64_t physical_offset, int64_t log_end) const { return log_end - physical_offset <= hot_bytes; }
   void get(const ConsumeQueue& queue, int64_t offset, const GetLimits& limits, const MessageFilter* filter,
-           GetResult& out);
+           GetResult& out, ReadMode mode);
   int64_t store_timestamp(const ConsumeQueue& queue, int64_t offset) const;
   int64_t offset_by_time(const ConsumeQueue& queue, int64_t timestamp_ms, Boundary boundary) const;
   Status record_at(int64_t physical_offset, LogBytes& out) const;

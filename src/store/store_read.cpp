@@ -30,9 +30,11 @@ void add_record(LogBytes& out, ByteView record, const std::shared_ptr<const void
 class MessageStore::Impl::Collector {
  public:
   Collector(Impl& store, const ConsumeQueue& queue, const GetLimits& limits, const MessageFilter* filter,
-            GetResult& out)
+            GetResult& out, ReadMode mode)
       : store_(store),
         end_(store.log.end()),
+        mapped_from_(end_ - store.options.mapped_tail_bytes),
+        mode_(mode),
         queue_id_(queue.id()),
         many_queues_(queue.topic().starts_with(light_queue_prefix)),
         limits_(limits),
@@ -50,8 +52,9 @@ class MessageStore::Impl::Collector {
     return bytes > limits_.bytes_on_disk_max || out_.message_count >= limits_.count_on_disk_max;
   }
 
-  // False: the answer ends in front of this unit.
-  bool take(const QueueUnit& unit, int64_t queue_offset) {
+  // False: the answer ends in front of the first of `units`. The others may be read along with it.
+  bool take(std::span<const QueueUnit> units, int64_t queue_offset) {
+    const QueueUnit& unit = units.front();
     // A filler stands where the log had no record: it says nothing about the ones behind it.
     if (unit.blank()) return miss(GetStatus::message_was_removing);
     if (unit.physical_offset < skip_below_) return true;
@@ -66,9 +69,19 @@ class MessageStore::Impl::Collector {
     if (unit.physical_offset + unit.size > segment_->end()) {
       return damaged(unit, queue_offset, "it would end behind its segment");
     }
-    const auto record = read(unit);
+    const auto record = unit.physical_offset >= mapped_from_ ? map(unit) : copy(units);
     if (!record) return unreadable(queue_offset, record.error());
+    if (record->empty()) {  // not in memory
+      out_.cold = out_.message_count == 0;
+      return false;
+    }
     if (const char* why = misfit(*record, unit, queue_offset)) return damaged(unit, queue_offset, why);
+    if (from_disk_) {
+      // Nobody may have looked at these bytes for long; the CRC costs little beside the disk.
+      if (const auto whole = message::decode_record(*record, true); !whole) {
+        return damaged(unit, queue_offset, whole.error().message);
+      }
+    }
     if (filter_ != nullptr && filter_->needs_record()) {
       const auto view = message::decode_record(*record, false);
       if (!view || !filter_->matches_record(*view)) return miss(GetStatus::no_matched_message);
@@ -91,19 +104,57 @@ class MessageStore::Impl::Collector {
     if (segment_ != nullptr && segment_->start() <= unit.physical_offset && unit.physical_offset < segment_->end()) {
       return true;
     }
-    pin_ = nullptr;
     segment_ = store_.log.segments().find(unit.physical_offset);
     return segment_ != nullptr;
   }
 
-  Result<ByteView> read(const QueueUnit& unit) {
-    if (pin_ == nullptr) {
-      auto map = segment_->mapping();
-      if (!map) return map.error();
-      bytes_ = (*map)->data();
-      pin_ = std::move(*map);
+  Result<ByteView> map(const QueueUnit& unit) {
+    from_disk_ = false;
+    if (mapped_ != segment_) {
+      auto mapping = segment_->mapping();
+      if (!mapping) return mapping.error();
+      mapping_ = std::move(*mapping);
+      mapped_ = segment_;
     }
-    return ByteView(bytes_ + (unit.physical_offset - segment_->start()), static_cast<size_t>(unit.size));
+    pin_ = mapping_;
+    return ByteView(mapping_->data() + (unit.physical_offset - segment_->start()), static_cast<size_t>(unit.size));
+  }
+
+  // Old bytes are copied, the records that stand close together at once. Empty: the disk would have to be waited for.
+  Result<ByteView> copy(std::span<const QueueUnit> units) {
+    const QueueUnit& unit = units.front();
+    const int64_t copied_end = copy_begin_ + (copy_ == nullptr ? 0 : static_cast<int64_t>(copy_->size()));
+    if (copy_ == nullptr || unit.physical_offset < copy_begin_ || unit.physical_end() > copied_end) {
+      const int64_t end = span_end(units);
+      auto bytes = std::make_shared<std::vector<uint8_t>>(static_cast<size_t>(end - unit.physical_offset));
+      const auto got = segment_->read_now(*bytes, unit.physical_offset);
+      if (!got) return got.error();
+      from_disk_ = *got < bytes->size();
+      if (from_disk_ && mode_ == ReadMode::no_wait) return ByteView();
+      if (from_disk_) {
+        if (Status s = segment_->read(*bytes, unit.physical_offset); !s) return s.error();
+        // They are on their way; what is read by newer readers shall not make room for them.
+        segment_->forget(unit.physical_offset, end - unit.physical_offset);
+      }
+      copy_ = std::move(bytes);
+      copy_begin_ = unit.physical_offset;
+    }
+    pin_ = copy_;
+    return ByteView(*copy_).subspan(static_cast<size_t>(unit.physical_offset - copy_begin_),
+                                    static_cast<size_t>(unit.size));
+  }
+
+  // Where the run of records ends that is worth reading at once.
+  int64_t span_end(std::span<const QueueUnit> units) const {
+    const int64_t begin = units.front().physical_offset;
+    int64_t end = units.front().physical_end();
+    for (const QueueUnit& next : units.subspan(1)) {
+      if (next.damaged() || next.size <= 0 || next.physical_offset < end) break;
+      if (next.physical_offset - end > copied_gap_max || next.physical_end() - begin > copied_bytes_max) break;
+      if (next.physical_end() > segment_->end() || next.physical_end() > mapped_from_) break;
+      end = next.physical_end();
+    }
+    return end;
   }
 
   // What does not fit at fixed places of the record; nullptr: nothing. A unit may be stale, a sector lost.
@@ -142,24 +193,32 @@ class MessageStore::Impl::Collector {
     return false;
   }
 
+  static constexpr int64_t copied_gap_max = 4096;
+  static constexpr int64_t copied_bytes_max = 256 * 1024;
   static constexpr size_t queue_id_at = 12;
   static constexpr size_t record_head_bytes = message::physical_offset_at + 8;
 
   Impl& store_;
   const int64_t end_;
+  const int64_t mapped_from_;
+  const ReadMode mode_;
   const int32_t queue_id_;
   const bool many_queues_;
   const GetLimits& limits_;
   const MessageFilter* const filter_;
   GetResult& out_;
   std::shared_ptr<Segment> segment_;
-  std::shared_ptr<const void> pin_;
-  const uint8_t* bytes_ = nullptr;
+  std::shared_ptr<const void> pin_;  // of the record at hand
+  std::shared_ptr<Segment> mapped_;
+  std::shared_ptr<Mapping> mapping_;
+  std::shared_ptr<std::vector<uint8_t>> copy_;
+  int64_t copy_begin_ = 0;
+  bool from_disk_ = false;  // the record at hand was waited for
   int64_t skip_below_ = INT64_MIN;
 };
 
 void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const GetLimits& limits,
-                             const MessageFilter* filter, GetResult& out) {
+                             const MessageFilter* filter, GetResult& out, ReadMode mode) {
   out.min_offset = queue.min_offset();
   out.max_offset = queue.max_offset();
   const auto answer = [&](GetStatus status, int64_t next) {
@@ -171,7 +230,7 @@ void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const Ge
   if (offset == out.max_offset) return answer(GetStatus::offset_overflow_one, offset);
   if (offset > out.max_offset) return answer(GetStatus::offset_overflow_badly, out.max_offset);
 
-  Collector collector(*this, queue, limits, filter, out);
+  Collector collector(*this, queue, limits, filter, out, mode);
   answer(GetStatus::no_matched_message, offset);
   // One call looks at one file of the queue at most, and at this many bytes of units.
   const int64_t unit_bytes_max = std::max<int64_t>(limits.scanned_max, int64_t{limits.count_max} * queue_unit_bytes);
@@ -190,7 +249,7 @@ void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const Ge
     for (size_t i = 0; i < count; ++i, ++next) {
       full = collector.full(units[i], hot(units[i].physical_offset, collector.log_end()));
       if (full) break;
-      full = !collector.take(units[i], next);
+      full = !collector.take(std::span<const QueueUnit>(units).subspan(i, count - i), next);
       if (full) break;
       last_physical = units[i].physical_offset;
       out.next_begin_offset = next + 1;

@@ -35,12 +35,13 @@ struct PullDoor::Held {
 };
 
 PullDoor::PullDoor(PullDoorSettings settings, const Clock& clock, service::Pull& pull, StaticQueues static_queues,
-                   service::LongPoll& long_poll, size_t reactor_count)
+                   service::LongPoll& long_poll, WorkerPool& cold_readers, size_t reactor_count)
     : settings_(settings),
       clock_(clock),
       pull_(pull),
       static_queues_(static_queues),
       long_poll_(long_poll),
+      cold_readers_(cold_readers),
       reactors_(reactor_count) {}
 
 namespace {
@@ -162,8 +163,9 @@ void PullDoor::handle(rpc::Request& request) {
   service::PullPlan plan;
   if (const service::Refusal refusal = pull_.plan(pull, plan); !refusal.ok()) return refuse(request, refusal);
   store::GetResult& result = reactors_[request.connection().reactor().index()].result;
-  pull_.read(pull, plan, result);
+  pull_.read(pull, plan, result, store::ReadMode::no_wait);
   pull_.commit_carried_offset(pull);
+  if (result.cold) return read_cold(std::make_shared<Held>(pull, std::move(plan), mapped, request.defer()));
   const bool may_wait = (pull.sys_flag & service::pull_flag::suspend) != 0 && !request.command().is_oneway();
   if (may_wait && outcome_of(mapped, pull.queue_offset, result).code == rc::pull_not_found) {
     auto held = std::make_shared<Held>(pull, std::move(plan), mapped, request.defer());
@@ -185,7 +187,7 @@ void PullDoor::hold(std::shared_ptr<Held> held) {
   waiter.filter = held->plan.filter;
   waiter.deadline_ms = held->deadline_ms;
   waiter.wake = [this, held, reactor = &connection.reactor()](service::Wake) {
-    reactor->post([this, held] { look_again(*held); });
+    reactor->post([this, held] { look_again(held); });
   };
   const uint64_t token = long_poll_.hold(std::move(waiter));
   held->token = token;
@@ -200,7 +202,7 @@ void PullDoor::hold(std::shared_ptr<Held> held) {
     own.pulls.push_back(held);
     return;
   }
-  if (token == 0 || long_poll_.cancel(held->plan.queue, token)) look_again(*held);
+  if (token == 0 || long_poll_.cancel(held->plan.queue, token)) look_again(held);
 }
 
 void PullDoor::connection_closed(net::Connection& connection) {
@@ -213,14 +215,50 @@ void PullDoor::connection_closed(net::Connection& connection) {
   lists.erase(it);
 }
 
-void PullDoor::look_again(Held& held) {
-  net::Connection* connection = held.responder.connection();
-  if (connection == nullptr || !connection->is_open()) return held.responder.release();
+void PullDoor::look_again(const std::shared_ptr<Held>& held) {
+  net::Connection* connection = held->responder.connection();
+  if (connection == nullptr || !connection->is_open()) return held->responder.release();
   store::GetResult& result = reactors_[connection->reactor().index()].result;
-  pull_.read(held.request, held.plan, result);
-  answer(held.responder, *connection, held.plan, held.mapped, held.request.queue_offset, result);
-  connection->flush();
+  pull_.read(held->request, held->plan, result, store::ReadMode::no_wait);
+  if (result.cold) return read_cold(held);
+  answer_held(*held, result);
+}
+
+void PullDoor::answer_held(Held& held, const store::GetResult& result) {
+  net::Connection* connection = held.responder.connection();
+  if (!held.responder.is_oneway() && connection->is_open()) {
+    answer(held.responder, *connection, held.plan, held.mapped, held.request.queue_offset, result);
+    connection->flush();
+  }
   held.responder.release();
+}
+
+// The disk is waited for on the pool; the answer leaves on the connection's own reactor.
+void PullDoor::read_cold(std::shared_ptr<Held> held) {
+  net::Connection& connection = *held->responder.connection();
+  net::Reactor* reactor = &connection.reactor();
+  auto& cold_reads = reactors_[reactor->index()].cold_reads;
+  int& mine = cold_reads[connection.id()];
+  const auto finish = [this, held, &cold_reads, id = connection.id()](const store::GetResult& result) {
+    if (const auto it = cold_reads.find(id); it != cold_reads.end() && --it->second == 0) cold_reads.erase(it);
+    answer_held(*held, result);
+  };
+  const auto job = [this, held, reactor, finish] {
+    const auto result = std::make_shared<store::GetResult>();
+    pull_.read(held->request, held->plan, *result, store::ReadMode::may_wait);
+    (void)reactor->post([finish, result] { finish(*result); });
+  };
+  if (mine < cold_reads_max && cold_readers_.submit(job)) {
+    ++mine;
+    return;
+  }
+  const std::string why = mine >= cold_reads_max
+                              ? "the connection has " + std::to_string(mine) + " pulls that wait for the disk, limit " +
+                                    std::to_string(cold_reads_max)
+                              : std::to_string(cold_readers_.queued()) + " pulls wait for the disk, limit " +
+                                    std::to_string(cold_readers_.queue_limit());
+  if (mine == 0) cold_reads.erase(connection.id());
+  held->responder.reply(rc::system_busy, "[OVERLOAD]cold reads: " + why);
 }
 
 }  // namespace merlin::door

@@ -2,7 +2,9 @@
 //
 // Owns:    one read result per reactor (its memory is reused); what a held pull needs to be read again lives in its
 // waiter. Threads: handlers on the reactors; a wake posts to the connection's own reactor and reads again there.
-// Limits:  LongPoll::held_max; beyond it a pull is answered 19 at once.
+// Limits:  LongPoll::held_max; beyond it a pull is answered 19 at once. A pull of bytes that are not in memory goes to
+// the
+//          pool for cold reads; beyond its queue, or cold_reads_max of one connection, it is answered 2 SYSTEM_BUSY.
 #pragma once
 
 #include <atomic>
@@ -13,6 +15,7 @@
 #include "door/remoting/headers.h"
 #include "door/remoting/static_queue.h"
 #include "merlin/base/clock.h"
+#include "merlin/base/worker_pool.h"
 #include "merlin/wire/request_code.h"
 #include "rpc/dispatcher.h"
 #include "service/long_poll.h"
@@ -32,8 +35,11 @@ class PullDoor {
   // A pull is held no longer, whatever it asks for (clients ask for 15 to 30 s).
   static constexpr int64_t suspend_ms_max = 10 * 60 * 1000;
 
+  // Pulls of one connection that wait for the disk.
+  static constexpr int cold_reads_max = 64;
+
   PullDoor(PullDoorSettings settings, const Clock& clock, service::Pull& pull, StaticQueues static_queues,
-           service::LongPoll& long_poll, size_t reactor_count);
+           service::LongPoll& long_poll, WorkerPool& cold_readers, size_t reactor_count);
   // On the connection's reactor: its held pulls are given up, so that clients that come and go do not fill the table.
   void connection_closed(net::Connection& connection);
 
@@ -48,9 +54,12 @@ class PullDoor {
       size_t prune_at = 64;  // answered ones are cleared away when the list has grown to this
     };
     std::unordered_map<uint64_t, HeldList> held_by_connection;
+    std::unordered_map<uint64_t, int> cold_reads;  // by connection
   };
   void hold(std::shared_ptr<Held> held);
-  void look_again(Held& held);
+  void look_again(const std::shared_ptr<Held>& held);
+  void read_cold(std::shared_ptr<Held> held);
+  void answer_held(Held& held, const store::GetResult& result);
   template <class Answer>
   void answer(Answer& to, net::Connection& connection, const service::PullPlan& plan, const StaticQueue& mapped,
               int64_t asked_offset, const store::GetResult& result);
@@ -60,6 +69,7 @@ class PullDoor {
   service::Pull& pull_;
   const StaticQueues static_queues_;
   service::LongPoll& long_poll_;
+  WorkerPool& cold_readers_;
   std::vector<ReactorState> reactors_;  // one per reactor, used by that reactor only
 
  public:
