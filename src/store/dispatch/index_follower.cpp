@@ -10,6 +10,8 @@ namespace merlin::store {
 
 // How long to leave a refusing index alone.
 static constexpr int32_t retry_interval_ms = 1000;
+// The index is behind by this at least while messages come: so often at most the follower is woken.
+static constexpr int32_t pause_ms = 5;
 
 IndexFollower::IndexFollower(KeyIndex& index, const SegmentList& segments, DamageList& damage,
                              std::function<int64_t()> limit)
@@ -69,6 +71,8 @@ void IndexFollower::run() {
     if (!fine) {
       wake_.wait_for(lock, std::chrono::milliseconds(retry_interval_ms), [this] { return stopping_; });
     } else {
+      // Whoever appends need not wake us for each burst: the next ones are taken together.
+      wake_.wait_for(lock, std::chrono::milliseconds(pause_ms), [this] { return stopping_; });
       sleeping_.store(true, std::memory_order_seq_cst);
       wake_.wait_until(lock, next_flush, [this] { return stopping_ || position() < limit_(); });
       sleeping_.store(false, std::memory_order_seq_cst);
