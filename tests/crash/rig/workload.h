@@ -55,6 +55,7 @@ class Driver {
   void wait();
   // Until the housekeeper has published once more, or seems to have nothing to publish.
   void tick();
+  void pass_ms(int64_t ms) { clock_.advance_ms(ms); }
   void delete_topic(const std::string& topic);
   void retain();
   void set_room(int64_t bytes_more);
