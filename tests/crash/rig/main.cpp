@@ -1,10 +1,11 @@
 // The fault rig of the store. See docs/store.md, "How it is shown".
 //
-//   crash_rig [--mode crash] [--states N] [--passes N] [--seed N] [--jobs N] [--workload NAME] [--database 1] [--out DIR]
-//   crash_rig --mode calls [--every N] [--passes N] [--seed N] [--jobs N] [--workload NAME] [--call N] [--fault KIND]
-//   crash_rig --mode damage [--every N] [--passes N] [--seed N] [--jobs N] [--workload NAME] [--file PATH --byte N]
-//   [--strict 1] crash_rig --repeat FILE --workload NAME --seed N --at N --choices C [--recovery FILE --recovery-at N
-//   --recovery-choices C]
+//   crash_rig [--mode crash] [--states N] [--database 1] [--out DIR]
+//   crash_rig --mode calls [--every N] [--call N] [--fault KIND]
+//   crash_rig --mode damage [--every N] [--file PATH --byte N] [--strict 1]
+//   each: [--passes N] [--seed N] [--jobs N] [--workload NAME]
+//   crash_rig --repeat FILE --workload NAME --seed N --at N --choices C
+//             [--recovery FILE --recovery-at N --recovery-choices C]
 //
 // Exit code 0: nothing wrong; 1: violations; 2: wrong use.
 #include <chrono>
