@@ -42,6 +42,8 @@ class Keeper {
   void stop();
   // Writes and syncs all queues, then progress and checkpoint.
   Status save_all();
+  // What save_all() has saved. REQUIRES: the thread does not run.
+  const Progress& saved() const { return published_; }
   // Everything below is shown by the queues on disk.
   int64_t published_offset() const { return published_offset_.load(std::memory_order_acquire); }
   // A topic was deleted: what progress says about the number of queues no longer holds. Forces a new one.

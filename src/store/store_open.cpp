@@ -283,6 +283,7 @@ void MessageStore::Impl::close() {
     saved = false;
   }
   if (saved) {
+    if (Status s = queues.stopped_clean(keeper.saved()); !s) log_warn("store", "{}", s.error().message);
     if (Status s = files.remove(path("abort")); !s) log_error("store", "{}", s.error().message);
     if (Status s = files.sync_dir(options.root_dir); !s) log_error("store", "{}", s.error().message);
   } else {

@@ -1,14 +1,18 @@
 #include "store/queue/file_index.h"
 
 #include <charconv>
+#include <unordered_set>
 
 #include "merlin/base/log.h"
+#include "store/queue/bounds_file.h"
 #include "store/queue/rocks_index.h"
 
 namespace merlin::store {
 
 // So many queues that were written keep their file open; the others open it again for the next write.
 static constexpr size_t open_queues_max = 512;
+// From so many queues on a clean stop writes their bounds.
+static constexpr size_t bounds_rows_min = 1000;
 
 FileIndex::FileIndex(FileSystem& files, std::string root_dir, int32_t file_bytes)
     : files_(files), root_dir_(std::move(root_dir)), dir_(root_dir_ + "/consumequeue"), file_bytes_(file_bytes) {}
@@ -42,8 +46,15 @@ Status FileIndex::load_names() {
 Result<QueueIndex::Loaded> FileIndex::load() {
   if (Status s = files_.make_dirs(dir_); !s) return s.error();
   if (Status s = take_over_database(); !s) return s.error();
-  if (Status s = load_names(); !s) return s.error();
   Loaded loaded;
+  loaded.progress = read_progress(files_, root_dir_ + "/merlin.progress");
+  const auto adopted = adopt_bounds(loaded.progress);
+  if (!adopted) return adopted.error();
+  if (*adopted) {
+    loaded.any = true;
+    return loaded;
+  }
+  if (Status s = load_names(); !s) return s.error();
   int32_t with_files = 0;
   for (ConsumeQueue* queue : all()) {
     const bool has_files = file_queue(queue).has_files();
@@ -52,13 +63,53 @@ Result<QueueIndex::Loaded> FileIndex::load() {
     loaded.torn = loaded.torn || file_queue(queue).cut_short();
   }
   loaded.any = with_files > 0;
-  loaded.progress = read_progress(files_, root_dir_ + "/merlin.progress");
   if (loaded.progress && with_files < loaded.progress->queue_count) {
     log_warn("store", "{} queues with files were known, {} are there: the units are built again from the log",
              loaded.progress->queue_count, with_files);
     loaded.torn = true;
   }
+  if (files_.exists(root_dir_ + "/merlin.rebuild")) {
+    log_warn("store", "a queue's files did not fit in the last run: all queues are built again from the log");
+    loaded.torn = true;
+  }
   return loaded;
+}
+
+// Takes what the last stop wrote about the queues, if it was a clean one and nobody has been here since.
+Result<bool> FileIndex::adopt_bounds(const std::optional<Progress>& progress) {
+  const std::string path = root_dir_ + "/merlin.bounds";
+  if (!files_.exists(path) || files_.exists(root_dir_ + "/merlin.rebuild")) return false;
+  auto rows = progress && !files_.exists(root_dir_ + "/abort") ? read_bounds(files_, path, progress->dispatched_offset)
+                                                               : std::nullopt;
+  // Before anything changes: a crash from here on must not find it.
+  if (Status s = files_.remove(path); !s) return s.error();
+  if (Status s = files_.sync_dir(root_dir_); !s) return s.error();
+  if (!rows) return false;
+  const auto topics = files_.list(dir_);
+  if (!topics) return topics.error();
+  std::unordered_set<std::string_view> known;
+  for (const BoundsRow& row : *rows) known.insert(row.topic);
+  size_t there = 0;
+  for (const std::string& topic : *topics) there += known.contains(topic) ? 1 : 0;
+  if (there != topics->size() || there != known.size()) return false;
+  expect_topics(known.size());
+  for (const BoundsRow& row : *rows) {
+    if (!is_topic_name(row.topic)) return false;
+    file_queue(get(row.topic, row.queue_id)).adopt(row.bounds);
+  }
+  return true;
+}
+
+Status FileIndex::stopped_clean(const Progress& saved) {
+  std::vector<BoundsRow> rows;
+  for (ConsumeQueue* queue : all()) {
+    FileQueue& file = file_queue(queue);
+    if (file.misfit()) return {};
+    if (file.has_files()) rows.push_back({queue->topic(), queue->id(), file.bounds()});
+  }
+  // Few queues are looked at one by one, which also finds what happened to their files meanwhile.
+  if (rows.size() < bounds_rows_min) return {};
+  return write_bounds(files_, root_dir_ + "/merlin.bounds", saved.dispatched_offset, rows);
 }
 
 // The store was one of the database form: queues without a record left in the log keep their next offset.
@@ -86,6 +137,10 @@ Status FileIndex::opened(int64_t log_begin, const std::atomic<int64_t>& durable)
   for (ConsumeQueue* queue : floored()) {
     if (Status s = file_queue(queue).start_at(queue->max_offset()); !s) return s;
   }
+  const std::string marker = root_dir_ + "/merlin.rebuild";
+  if (files_.exists(marker)) {
+    if (Status s = files_.remove(marker); !s) return s;
+  }
   const std::string database = RocksIndex::dir_of(root_dir_);
   return files_.exists(database) ? files_.remove_tree(database) : Status();
 }
@@ -109,6 +164,10 @@ Status FileIndex::distrust() {
 
 Status FileIndex::start_from(const Start& start) {
   for (ConsumeQueue* queue : all()) {
+    if (start.trusted && start.clean && file_queue(queue).is_adopted() &&
+        queue->max_physical() <= start.physical_limit) {
+      continue;
+    }
     if (Status s = file_queue(queue).extend_cut_short(); !s) return s;
     if (Status s = file_queue(queue).cut(start.physical_limit, !start.clean || !start.trusted); !s) return s;
     if (!start.trusted) {
@@ -149,6 +208,7 @@ Status FileIndex::save(Progress& now, Save how) {
   Status result;
   now.queue_count = 0;
   size_t open_files = 0;
+  bool misfit = false;
   for (ConsumeQueue* queue : all()) {
     FileQueue& file = file_queue(queue);
     if (file.dirty()) {
@@ -162,7 +222,14 @@ Status FileIndex::save(Progress& now, Save how) {
     } else {
       file.release_idle();
     }
+    misfit = misfit || file.misfit();
     now.queue_count += file.has_files() ? 1 : 0;
+  }
+  if (misfit && !rebuild_next_) {
+    auto marker = files_.open(root_dir_ + "/merlin.rebuild", OpenMode::create);
+    if (!marker) return marker.error();
+    if (Status s = files_.sync_dir(root_dir_); !s) return s;
+    rebuild_next_ = true;
   }
   if (result && sync && sync_failed_) return Error{Errc::io, "a consume queue could not be synced before"};
   return result;
@@ -171,6 +238,7 @@ Status FileIndex::save(Progress& now, Save how) {
 Status FileIndex::retain(int64_t log_begin) {
   set_log_begin(log_begin);
   for (ConsumeQueue* queue : all()) {
+    if (file_queue(queue).is_adopted() && file_queue(queue).in_one_file()) continue;
     if (Status s = file_queue(queue).drop_files_below(queue->min_offset()); !s)
       log_warn("store", "{}", s.error().message);
   }

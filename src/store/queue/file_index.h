@@ -24,11 +24,13 @@ class FileIndex final : public QueueIndex {
   Status remove_topic(std::string_view topic) override;
   Status save(Progress& now, Save how) override;
   Status retain(int64_t log_begin) override;
+  Status stopped_clean(const Progress& saved) override;
 
  private:
   std::unique_ptr<ConsumeQueue> make(QueueTopic& topic, int32_t queue_id) override;
   // All queues of this index are of this kind.
   static FileQueue& file_queue(ConsumeQueue* queue) { return static_cast<FileQueue&>(*queue); }
+  Result<bool> adopt_bounds(const std::optional<Progress>& progress);
   Status load_names();
   Status take_over_database();
   Status drop_unfit(FileQueue& queue, const Start& start);
@@ -37,7 +39,8 @@ class FileIndex final : public QueueIndex {
   const std::string root_dir_;
   const std::string dir_;
   const int32_t file_bytes_;
-  bool sync_failed_ = false;  // used by save() only; final: what the disk holds is not known any more
+  bool rebuild_next_ = false;  // used by save() only: the next start is told to build all queues again
+  bool sync_failed_ = false;   // used by save() only; final: what the disk holds is not known any more
 };
 
 }  // namespace merlin::store

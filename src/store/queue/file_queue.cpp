@@ -16,7 +16,54 @@ FileQueue::FileQueue(FileSystem& files, const std::string& dir, QueueTopic& topi
 
 Status FileQueue::load() {
   const std::lock_guard lock(mutex_);
+  looked_ = true;
   return files_.load();
+}
+
+void FileQueue::adopt(const QueueBounds& bounds) {
+  const std::lock_guard lock(mutex_);
+  looked_ = false;
+  tail_begin_ = tail_written_ = bounds.max;
+  set_min(bounds.min, bounds.min_physical);
+  max_physical_.store(bounds.max_physical, std::memory_order_release);
+  max_.store(bounds.max, std::memory_order_release);
+}
+
+QueueBounds FileQueue::bounds() const {
+  const auto [min, min_physical] = known_min();
+  return {min, min_physical, max_offset(), max_physical()};
+}
+
+bool FileQueue::is_adopted() const {
+  const std::lock_guard lock(mutex_);
+  return !looked_;
+}
+
+bool FileQueue::in_one_file() const {
+  return min_hint() / files_.units_per_file() == std::max(max_offset() - 1, int64_t{0}) / files_.units_per_file();
+}
+
+// The first use after adopt(). What does not fit is told, and the next start compares all queues with the log; until
+// then each message is checked when it is read.
+Status FileQueue::look() const {
+  if (looked_) return {};
+  // A folder that is gone is an empty one: dispatch goes on, in a file that begins with blanks.
+  if (Status s = files_.load(); !s && s.error().code != Errc::not_found) return s;
+  looked_ = true;
+  const int64_t max = max_offset();
+  bool fits = !files_.cut_short() && !files_.empty() && files_.unit_limit() >= max;
+  if (Status s = files_.extend_cut_short(); !s) return s;
+  if (fits && max_physical() >= 0) {
+    const auto map = files_.map(max - 1);
+    if (!map) return map.error();
+    const QueueUnit last = load_unit((*map)->data() + (max - 1) % files_.units_per_file() * queue_unit_bytes);
+    fits = last.physical_end() == max_physical();
+  }
+  if (!fits) {
+    misfit_.store(true, std::memory_order_release);
+    log_error("store", "queue {}-{}: its files are not as the last stop left them", topic(), id());
+  }
+  return {};
 }
 
 bool FileQueue::cut_short() const {
@@ -31,7 +78,7 @@ Status FileQueue::extend_cut_short() {
 
 bool FileQueue::has_files() const {
   const std::lock_guard lock(mutex_);
-  return !files_.empty();
+  return !looked_ || !files_.empty();
 }
 
 // REQUIRES: mutex_ held; the tail is empty or written. The units in front of `end` are all there is.
@@ -53,6 +100,7 @@ void FileQueue::settle(int64_t end) {
 
 Result<int64_t> FileQueue::loaded_max_physical() {
   const std::lock_guard lock(mutex_);
+  if (Status s = look(); !s) return s.error();
   const auto end = files_.written_end(INT64_MAX);
   if (!end) return end.error();
   settle(*end);
@@ -61,6 +109,7 @@ Result<int64_t> FileQueue::loaded_max_physical() {
 
 Status FileQueue::cut(int64_t physical_limit, bool zero_rest) {
   const std::lock_guard lock(mutex_);
+  if (Status s = look(); !s) return s;
   const auto end = files_.written_end(physical_limit);
   if (!end) return end.error();
   if (Status s = files_.cut(*end, zero_rest); !s) return s;
@@ -71,6 +120,7 @@ Status FileQueue::cut(int64_t physical_limit, bool zero_rest) {
 
 Status FileQueue::start_at(int64_t offset) {
   const std::lock_guard lock(mutex_);
+  looked_ = true;
   if (Status s = files_.remove_all(); !s) return s;
   settle(0);
   tail_begin_ = tail_written_ = offset - 1;
@@ -82,6 +132,7 @@ Status FileQueue::start_at(int64_t offset) {
 
 Status FileQueue::drop_last() {
   const std::lock_guard lock(mutex_);
+  if (Status s = look(); !s) return s;
   const int64_t end = max_offset() - 1;
   if (Status s = files_.cut(end, true); !s) return s;
   dirty_.store(true, std::memory_order_release);
@@ -91,6 +142,7 @@ Status FileQueue::drop_last() {
 
 Result<ConsumeQueue::Put> FileQueue::put(int64_t queue_offset, const QueueUnit& unit, int64_t) {
   const std::lock_guard lock(mutex_);
+  if (Status s = look(); !s) return s.error();
   const int64_t max = max_.load(std::memory_order_relaxed);
   if (queue_offset < max) return Put::already_there;
   if (queue_offset > max) {
@@ -139,6 +191,7 @@ Status FileQueue::flush_tail() {
 
 Status FileQueue::fill_hole(int64_t queue_offset) {
   const std::lock_guard lock(mutex_);
+  if (Status s = look(); !s) return s;
   // A hole longer than a file is not filled unit by unit: what lies in front of it is given up.
   if (queue_offset - max_offset() > files_.units_per_file()) {
     if (Status s = files_.remove_all(); !s) return s;
@@ -156,6 +209,7 @@ Status FileQueue::fill_hole(int64_t queue_offset) {
 
 Status FileQueue::reset() {
   const std::lock_guard lock(mutex_);
+  looked_ = true;
   ++life_;
   Status status = files_.remove_all();
   dirty_.store(false, std::memory_order_release);
@@ -179,7 +233,7 @@ size_t FileQueue::read(int64_t from, std::span<QueueUnit> out) const {
     }
     const int64_t file_rest = files_.units_per_file() - in_file;
     count = std::min(out.size(), static_cast<size_t>(std::min(tail_begin_ - from, file_rest)));
-    auto mapped = files_.map(from);
+    auto mapped = look() ? files_.map(from) : Error{Errc::io, "its files cannot be read"};
     if (!mapped) {
       log_error("store", "queue {}-{}: {}", topic(), id(), mapped.error().message);
       return 0;
@@ -198,6 +252,7 @@ int64_t FileQueue::next_file(int64_t offset) const {
 
 int64_t FileQueue::first_offset() const {
   const std::lock_guard lock(mutex_);
+  if (!look()) return min_hint();
   return files_.empty() ? tail_begin_ : files_.first_unit();
 }
 
@@ -257,6 +312,7 @@ void FileQueue::release_idle() {
 
 Status FileQueue::drop_files_below(int64_t offset) {
   const std::lock_guard lock(mutex_);
+  if (Status s = look(); !s) return s;
   return files_.drop_below(offset);
 }
 

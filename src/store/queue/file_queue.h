@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "merlin/base/file_system.h"
+#include "store/queue/queue_db.h"
 #include "store/queue/queue_files.h"
 #include "store/queue/queue_index.h"
 
@@ -30,6 +31,16 @@ class FileQueue final : public ConsumeQueue {
   // Up to the end of the file the first one lies in.
   size_t read(int64_t from, std::span<QueueUnit> out) const override;
   int64_t next_file(int64_t offset) const override;
+
+  // The files were left like this by a clean stop: they are looked at when the queue is first used.
+  void adopt(const QueueBounds& bounds);
+  // Whether what the files hold was another thing than adopt() had been told.
+  bool misfit() const { return misfit_.load(std::memory_order_acquire); }
+  QueueBounds bounds() const;
+  // Whether nobody has used the queue since adopt().
+  bool is_adopted() const;
+  // Whether all units lie in one file, for all that is known.
+  bool in_one_file() const;
 
   // --- opening, in this order, before anything else
   Status load();
@@ -62,12 +73,16 @@ class FileQueue final : public ConsumeQueue {
   Status flush_tail();  // REQUIRES: mutex_ held
   Status append_unit(const QueueUnit& unit);
   void settle(int64_t end);
+  Status look() const;  // REQUIRES: mutex_ held
 
   FileSystem& fs_;
   std::atomic<bool> dirty_{false};
 
+  mutable std::atomic<bool> misfit_{false};
+
   mutable std::mutex mutex_;
-  mutable QueueFiles files_;   // guarded by mutex_; reading maps files
+  mutable bool looked_ = true;  // guarded by mutex_; false: files_ knows nothing yet, the bounds were adopted
+  mutable QueueFiles files_;    // guarded by mutex_; reading maps files
   std::vector<uint8_t> tail_;  // guarded by mutex_; encoded units from tail_begin_ on, never past the end of their file
   int64_t tail_begin_ = 0;     // guarded by mutex_; units in front of it are in files
   int64_t tail_written_ = 0;   // guarded by mutex_; units in front of it are in files, too

@@ -187,6 +187,10 @@ Status QueueIndex::opened(int64_t log_begin, const std::atomic<int64_t>&) {
   return {};
 }
 
+Status QueueIndex::stopped_clean(const Progress&) {
+  return {};
+}
+
 Status QueueIndex::retain(int64_t log_begin) {
   set_log_begin(log_begin);
   return {};

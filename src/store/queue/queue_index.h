@@ -182,6 +182,8 @@ class QueueIndex {
   virtual int64_t needs_log_from() const { return INT64_MAX; }
   // That stands in somebody's way: the next save() shall move it. From the housekeeper.
   virtual void save_soon() {}
+  // A clean stop, after save(): what makes the next start short. `saved`: as save() left it.
+  virtual Status stopped_clean(const Progress& saved);
   // No thread of the index runs afterwards. What waits in memory is not written.
   virtual void stop() {}
 
