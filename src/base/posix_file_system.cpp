@@ -107,9 +107,15 @@ class PosixFileSystem final : public FileSystem {
     if (mode == OpenMode::read_only) flags |= O_RDONLY;
     if (mode == OpenMode::read_write) flags |= O_RDWR;
     if (mode == OpenMode::create) flags |= O_RDWR | O_CREAT;
-    const int fd = ::open(path.c_str(), flags, 0644);
+    // A pipe that somebody put there would keep us waiting for its other end, a device may have bytes without end.
+    const int fd = ::open(path.c_str(), flags | O_NONBLOCK, 0644);
     if (fd < 0) return errno_error("open " + path, errno);
-    return std::unique_ptr<File>(std::make_unique<PosixFile>(fd, path));
+    auto file = std::make_unique<PosixFile>(fd, path);
+    struct stat st{};
+    if (::fstat(fd, &st) != 0) return errno_error("stat " + path, errno);
+    if (S_ISDIR(st.st_mode)) return errno_error("open " + path, EISDIR);
+    if (!S_ISREG(st.st_mode)) return Error{Errc::unsupported, "open " + path + ": it is no regular file"};
+    return std::unique_ptr<File>(std::move(file));
   }
 
   Status rename(const std::string& from, const std::string& to) override {

@@ -1,5 +1,6 @@
 #include <cerrno>
 #include <filesystem>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -141,6 +142,18 @@ TEST(WriteFileDurably, a_failure_at_any_step_leaves_a_readable_version) {
 }
 
 }  // namespace
+
+// A start, or a look at a store, must not hang because somebody put such a thing there.
+TEST_F(PosixFileSystem, refuses_what_is_no_regular_file) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  std::filesystem::create_symlink("/dev/zero", path("zeros"));
+  std::filesystem::create_directory(path("folder"));
+  for (const char* name : {"pipe", "zeros", "folder"}) {
+    for (const OpenMode mode : {OpenMode::read_only, OpenMode::read_write, OpenMode::create}) {
+      EXPECT_FALSE(files_.open(path(name), mode)) << name;
+    }
+  }
+}
 
 TEST_F(PosixFileSystem, reads_without_waiting_only_what_memory_holds) {
   auto file = files_.open(path("f"), OpenMode::create);
