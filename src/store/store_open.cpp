@@ -168,6 +168,7 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
   }
   log.set_end(last->offset, last->last_timestamp_ms);
   dispatcher.set_position(last->offset, last->last_timestamp_ms, last->last_record_offset);
+  queues.bury_below(last->offset);
   if (Status s = queues.opened(log.begin(), flusher.durable_word()); !s) return s;
   log_info("store", "{} stop, scanned from {} ({}): {} records, the log ends at {}{}, {} ms",
            clean ? "clean" : "unclean", start.offset, start.from_progress ? "merlin.progress" : "Apache's rule",

@@ -95,6 +95,14 @@ bool Dispatcher::drain_log(int64_t limit) {
   }
 }
 
+// Said once per trouble, not once per try.
+bool Dispatcher::refuse(const Arrival& item, const Error& error) {
+  if (!std::exchange(refused_, true)) {
+    log_error("store", "queue {}-{}: {}", item.queue->topic(), item.queue->id(), error.message);
+  }
+  return false;
+}
+
 bool Dispatcher::deliver(const Arrival& item) {
   if (item.queue != nullptr && item.physical_offset >= item.queue->topic_entry().dead_below) {
     const QueueUnit unit{item.physical_offset, item.size, item.tags_code};
@@ -105,13 +113,14 @@ bool Dispatcher::deliver(const Arrival& item) {
       if (Status s = item.queue->fill_hole(item.queue_offset); !s) return false;
       put = item.queue->put(item.queue_offset, unit, item.store_timestamp_ms);
     }
-    if (!put) {
-      // Once per trouble, not once per try.
-      if (!std::exchange(refused_, true)) {
-        log_error("store", "queue {}-{}: {}", item.queue->topic(), item.queue->id(), put.error().message);
-      }
-      return false;
+    if (put && *put == ConsumeQueue::Put::already_there && item.queue->max_physical() <= item.physical_offset) {
+      // The offsets began again although the units are still there: the topic's delete had failed half-way.
+      log_error("store", "queue {}-{}: offset {} comes again behind {}: what came before it is dropped",
+                item.queue->topic(), item.queue->id(), item.queue_offset, item.queue->max_offset());
+      if (Status s = item.queue->reset(); !s) return refuse(item, s.error());
+      put = item.queue->put(item.queue_offset, unit, item.store_timestamp_ms);
     }
+    if (!put) return refuse(item, put.error());
     refused_ = false;
     if (listener_ != nullptr && *put == ConsumeQueue::Put::stored) {
       if (batch_size_ == batch_max) tell();

@@ -57,6 +57,7 @@ class Dispatcher final : public LaneHooks {
   bool drain_ring(int64_t limit);
   bool drain_log(int64_t limit);
   bool deliver(const Arrival& item);
+  bool refuse(const Arrival& item, const Error& error);
   void tell();
 
   QueueIndex& queues_;

@@ -15,7 +15,11 @@ static constexpr size_t open_queues_max = 512;
 static constexpr size_t bounds_rows_min = 1000;
 
 FileIndex::FileIndex(FileSystem& files, std::string root_dir, int32_t file_bytes)
-    : files_(files), root_dir_(std::move(root_dir)), dir_(root_dir_ + "/consumequeue"), file_bytes_(file_bytes) {}
+    : files_(files),
+      root_dir_(std::move(root_dir)),
+      dir_(root_dir_ + "/consumequeue"),
+      file_bytes_(file_bytes),
+      floors_(files, root_dir_) {}
 
 std::unique_ptr<ConsumeQueue> FileIndex::make(QueueTopic& topic, int32_t queue_id) {
   return std::make_unique<FileQueue>(files_, dir_, topic, queue_id, file_bytes_);
@@ -46,6 +50,9 @@ Status FileIndex::load_names() {
 Result<QueueIndex::Loaded> FileIndex::load() {
   if (Status s = files_.make_dirs(dir_); !s) return s.error();
   if (Status s = take_over_database(); !s) return s.error();
+  const auto floors = floors_.read();
+  if (!floors) return floors.error();
+  take_rows(*floors);
   Loaded loaded;
   loaded.progress = read_progress(files_, root_dir_ + "/merlin.progress");
   const auto adopted = adopt_bounds(loaded.progress);
@@ -129,6 +136,7 @@ Status FileIndex::take_over_database() {
 
 Status FileIndex::reset_all() {
   take_floors(*this);
+  if (Status s = floors_.write(floor_rows()); !s) return s;
   return QueueIndex::reset_all();
 }
 
@@ -137,6 +145,7 @@ Status FileIndex::opened(int64_t log_begin, const std::atomic<int64_t>& durable)
   for (ConsumeQueue* queue : floored()) {
     if (Status s = file_queue(queue).start_at(queue->max_offset()); !s) return s;
   }
+  if (Status s = floors_.write(lasting_rows()); !s) return s;
   const std::string marker = root_dir_ + "/merlin.rebuild";
   if (files_.exists(marker)) {
     if (Status s = files_.remove(marker); !s) return s;
@@ -197,10 +206,13 @@ Status FileIndex::remove_topic(std::string_view topic) {
   }
   hide(topic);
   const std::string dir = dir_ + "/" + std::string(topic);
-  if (!files_.exists(dir)) return {};
-  if (Status s = files_.remove_tree(dir); !s) return s;
-  // Else a power cut may bring the units back, into a topic that was made again since.
-  return files_.sync_dir(dir_);
+  if (files_.exists(dir)) {
+    if (Status s = files_.remove_tree(dir); !s) return s;
+    // Else a power cut may bring the units back, into a topic that was made again since.
+    if (Status s = files_.sync_dir(dir_); !s) return s;
+  }
+  // For an index that is built from the log some day. Last, because a full disk may have room for it only now.
+  return floors_.append({std::string(topic), FloorRow::deleted_topic, dead_below(topic), -1});
 }
 
 Status FileIndex::save(Progress& now, Save how) {

@@ -39,6 +39,7 @@ class FileIndex final : public QueueIndex {
   const std::string root_dir_;
   const std::string dir_;
   const int32_t file_bytes_;
+  FloorsFile floors_;
   bool rebuild_next_ = false;  // used by save() only: the next start is told to build all queues again
   bool sync_failed_ = false;   // used by save() only; final: what the disk holds is not known any more
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <tuple>
 
 namespace merlin::store {
 
@@ -105,9 +106,14 @@ std::vector<std::pair<std::string, int64_t>> QueueIndex::dead_topics() const {
   std::vector<std::pair<std::string, int64_t>> out;
   const std::shared_lock lock(mutex_);
   for (const auto& [name, topic] : topics_) {
-    if (topic->dead_below > 0) out.emplace_back(topic->name, topic->dead_below);
+    if (topic->dead_below >= 0) out.emplace_back(topic->name, topic->dead_below);
   }
   return out;
+}
+
+void QueueIndex::bury_below(int64_t log_end) {
+  const std::unique_lock lock(mutex_);
+  for (auto& [name, topic] : topics_) topic->dead_below = std::min(topic->dead_below, log_end);
 }
 
 ConsumeQueue* QueueIndex::get(std::string_view topic, int32_t queue_id) {
@@ -168,12 +174,40 @@ void QueueIndex::take_floors(const QueueIndex& from) {
   }
 }
 
+void QueueIndex::take_rows(const std::vector<FloorRow>& rows) {
+  for (const FloorRow& row : rows) {
+    if (!is_topic_name(row.topic)) continue;
+    if (row.queue_id == FloorRow::deleted_topic) {
+      set_dead_below(row.topic, std::max(row.offset, dead_below(row.topic)));
+    } else {
+      floors_.push_back(row);
+    }
+  }
+}
+
+std::vector<FloorRow> QueueIndex::floor_rows() const {
+  std::vector<FloorRow> rows;
+  for (const auto& [topic, below] : dead_topics()) rows.push_back({topic, FloorRow::deleted_topic, below, -1});
+  rows.insert(rows.end(), floors_.begin(), floors_.end());
+  return rows;
+}
+
 Status QueueIndex::opened(int64_t log_begin, const std::atomic<int64_t>&) {
   set_log_begin(log_begin);
-  for (const Floor& floor : floors_) {
+  for (const auto& [topic, below] : dead_topics()) {
+    if (below > log_begin) lasting_.push_back({topic, FloorRow::deleted_topic, below, -1});
+  }
+  // Of several floors of a queue the highest counts.
+  std::sort(floors_.begin(), floors_.end(), [](const FloorRow& a, const FloorRow& b) {
+    return std::tie(a.topic, a.queue_id, b.offset) < std::tie(b.topic, b.queue_id, a.offset);
+  });
+  const auto same = [](const FloorRow& a, const FloorRow& b) { return a.topic == b.topic && a.queue_id == b.queue_id; };
+  floors_.erase(std::unique(floors_.begin(), floors_.end(), same), floors_.end());
+  for (const FloorRow& floor : floors_) {
     // What had a record in the log has found it again, or the log has lost it.
-    if (floor.max_physical > log_begin || !is_topic_name(floor.topic)) continue;
+    if (floor.max_physical > log_begin || floor.queue_id < 0 || !is_topic_name(floor.topic)) continue;
     ConsumeQueue* queue = get(floor.topic, floor.queue_id);
+    if (queue->max_physical() <= log_begin) lasting_.push_back(floor);
     if (queue->max_offset() > 0) continue;
     queue->set_min(floor.offset, -1);
     queue->max_.store(floor.offset, std::memory_order_release);

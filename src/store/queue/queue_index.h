@@ -22,6 +22,7 @@
 
 #include "merlin/base/result.h"
 #include "store/progress.h"
+#include "store/queue/floors_file.h"
 #include "store/queue/queue_unit.h"
 
 namespace merlin::store {
@@ -33,7 +34,7 @@ struct QueueTopic {
   std::string name;
   const std::atomic<int64_t>* log_begin = nullptr;
   // Guarded by the append lane: records below this physical offset belong to a topic that was deleted since.
-  int64_t dead_below = 0;
+  int64_t dead_below = -1;
   std::vector<std::unique_ptr<ConsumeQueue>> queues;  // guarded by the index; ascending by id
 };
 
@@ -164,6 +165,8 @@ class QueueIndex {
   int64_t dead_below(std::string_view topic) const;
   void set_dead_below(std::string_view topic, int64_t physical_offset);
   std::vector<std::pair<std::string, int64_t>> dead_topics() const;
+  // The log ends there: what it will hold behind that is not dead, although a longer log was when the topic went.
+  void bury_below(int64_t log_end);
   // The queues of the topic lose their units and are found no more until get() asks for them again.
   virtual Status remove_topic(std::string_view topic) = 0;
 
@@ -201,23 +204,23 @@ class QueueIndex {
   // The next offset of a queue may be nowhere but in its index: when all its records have expired. Before an index is
   // given up its floors are taken; opened() raises the queues that have nothing since.
   void take_floors(const QueueIndex& from);
+  void take_rows(const std::vector<FloorRow>& rows);
+  // What must be on the disk before an index is given up.
+  std::vector<FloorRow> floor_rows() const;
   // The queues that opened() raised: nothing but their offset is known.
   const std::vector<ConsumeQueue*>& floored() const { return floored_; }
+  // After opened(): what the next index could not find in the log.
+  const std::vector<FloorRow>& lasting_rows() const { return lasting_; }
 
  private:
   using Topics = std::unordered_map<std::string_view, std::unique_ptr<QueueTopic>>;
-  struct Floor {
-    std::string topic;
-    int32_t queue_id = 0;
-    int64_t offset = 0;
-    int64_t max_physical = -1;  // the record of the last unit ended there
-  };
 
   QueueTopic& topic_entry(std::string_view topic);  // REQUIRES: mutex_ held for writing
 
   std::function<void()> on_room_;
-  std::vector<Floor> floors_;           // used while opening
+  std::vector<FloorRow> floors_;        // used while opening
   std::vector<ConsumeQueue*> floored_;  // constant after opened()
+  std::vector<FloorRow> lasting_;       // constant after opened()
   std::atomic<int64_t> log_begin_{0};
   std::atomic<bool> any_dead_{false};
   mutable std::shared_mutex mutex_;

@@ -19,7 +19,8 @@ static int64_t steady_ns() {
       .count();
 }
 
-RocksIndex::RocksIndex(Options options, FileSystem& files) : options_(std::move(options)), files_(files) {}
+RocksIndex::RocksIndex(Options options, FileSystem& files)
+    : options_(std::move(options)), files_(files), floors_(files, options_.root_dir) {}
 
 RocksIndex::~RocksIndex() {
   stop();
@@ -80,6 +81,9 @@ Result<QueueIndex::Loaded> RocksIndex::load() {
   }
   if (Status s = open_db(); !s) return s.error();
   if (Status s = load_rows(); !s) return s.error();
+  const auto floors = floors_.read();
+  if (!floors) return floors.error();
+  take_rows(*floors);
   Loaded loaded;
   loaded.progress = db_->progress();
   loaded.any = loaded.progress.has_value();
@@ -137,6 +141,7 @@ Status RocksIndex::start_from(const Start& start) {
 
 Status RocksIndex::reset_all() {
   take_floors(*this);
+  if (Status s = floors_.write(floor_rows()); !s) return s;
   round_.clear();
   db_.reset();
   if (Status s = files_.remove_tree(dir_of(options_.root_dir)); !s) return s;
@@ -158,13 +163,18 @@ Status RocksIndex::reset_all() {
 Status RocksIndex::opened(int64_t log_begin, const std::atomic<int64_t>& durable) {
   if (Status s = QueueIndex::opened(log_begin, durable); !s) return s;
   durable_ = &durable;
+  if (Status s = floors_.write(lasting_rows()); !s) return s;
   commit();
   // Nothing that is in the log now can get lost without the start noticing: the mark names a record.
   if (Status s = write_pending(INT64_MAX); !s) return s;
   {
     const std::lock_guard lock(write_mutex_);
     for (const auto& [topic, below] : dead_topics()) {
-      if (below <= log_begin) db_->remove_dead(topic);
+      if (below <= log_begin) {
+        db_->remove_dead(topic);
+      } else {
+        db_->add_dead(topic, below);
+      }
     }
     for (ConsumeQueue* one : floored()) {
       RocksQueue& queue = rocks_queue(one);
@@ -248,7 +258,9 @@ Status RocksIndex::remove_topic(std::string_view topic) {
   db_->add_dead(topic, dead_below(topic));
   if (Status s = db_->write(); !s) return s;
   // A crash must not bring the units back, into a topic that was made again since.
-  return db_->flush();
+  if (Status s = db_->flush(); !s) return s;
+  // Nor must an index that is built from the log some day.
+  return floors_.append({std::string(topic), FloorRow::deleted_topic, dead_below(topic), -1});
 }
 
 // ---------------------------------------------------------------- the writer

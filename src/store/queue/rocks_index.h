@@ -87,6 +87,7 @@ class RocksIndex final : public QueueIndex {
 
   const Options options_;
   FileSystem& files_;
+  FloorsFile floors_;
   std::unique_ptr<QueueDb> db_;  // constant after opened()
   const std::atomic<int64_t>* durable_ = nullptr;
   mutable std::array<std::mutex, 256> stripes_;
