@@ -21,8 +21,10 @@ static int64_t memory_bytes() {
 
 static StoreOptions checked(StoreOptions options) {
   if (options.commit_log_dir.empty()) options.commit_log_dir = options.root_dir + "/commitlog";
-  const int32_t units = (options.consume_queue_file_bytes + queue_unit_bytes - 1) / queue_unit_bytes;
-  options.consume_queue_file_bytes = std::max(units, 1) * queue_unit_bytes;
+  // Rounded up as Apache does, but for the last size that fits in 32 bits.
+  const int64_t units = (int64_t{options.consume_queue_file_bytes} + queue_unit_bytes - 1) / queue_unit_bytes;
+  const int64_t units_max = INT32_MAX / queue_unit_bytes;
+  options.consume_queue_file_bytes = static_cast<int32_t>(std::clamp<int64_t>(units, 1, units_max)) * queue_unit_bytes;
   return options;
 }
 
@@ -324,6 +326,8 @@ bool MessageStore::Impl::retain() {
 }
 
 Status MessageStore::Impl::delete_topic(std::string_view topic) {
+  // Names that nobody has used need no grave, or whoever may delete could fill the memory and the disk with them.
+  if (!queues.knows(topic)) return {};
   dispatcher.pump();
   {
     const auto quiet = dispatcher.exclusive();

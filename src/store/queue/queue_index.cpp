@@ -126,6 +126,11 @@ ConsumeQueue* QueueIndex::get(std::string_view topic, int32_t queue_id) {
   return q->get();
 }
 
+bool QueueIndex::knows(std::string_view topic) const {
+  const std::shared_lock lock(mutex_);
+  return topics_.contains(topic);
+}
+
 std::vector<ConsumeQueue*> QueueIndex::all() const {
   std::vector<ConsumeQueue*> out;
   const std::shared_lock lock(mutex_);

@@ -122,6 +122,8 @@ class QueueIndex {
   ConsumeQueue* find(std::string_view topic, int32_t queue_id) const;
   // REQUIRES: is_topic_name(topic).
   ConsumeQueue* get(std::string_view topic, int32_t queue_id);
+  // Whether the topic has, or had in this run, a queue or a grave.
+  bool knows(std::string_view topic) const;
   // Those that were asked for or loaded and not hidden since.
   std::vector<ConsumeQueue*> all() const;
   std::vector<ConsumeQueue*> of_topic(std::string_view topic) const;

@@ -71,6 +71,15 @@ TEST_P(DeletedTopicTest, ItsGraveDoesNotSwallowMessagesOfAShorterLog) {
   }
 }
 
+TEST_P(DeletedTopicTest, NamesThatNobodyUsedLeaveNothing) {
+  ASSERT_TRUE(f.open().ok());
+  f.send("T", 0, "kept");
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(f.store->delete_topic("Never" + std::to_string(i)).ok());
+  EXPECT_FALSE(std::filesystem::exists(path("merlin.floors")));
+  EXPECT_EQ(f.bodies("T", 0), std::vector<std::string>{"kept"});
+  f.close();
+}
+
 INSTANTIATE_TEST_SUITE_P(Forms, DeletedTopicTest, testing::Bool(),
                          [](const auto& form) { return form.param ? "Database" : "Files"; });
 

@@ -165,5 +165,17 @@ TEST(FileQueueTest, AFileOfTheWrongSizeIsRefused) {
       << status.error().message;
 }
 
+TEST(FileQueueTest, TheLargestFileSizeThatASettingMayHaveIsNoTrouble) {
+  StoreFixture f(small_options(fresh_dir()));
+  f.options.consume_queue_file_bytes = INT32_MAX;
+  ASSERT_TRUE(f.open().ok());
+  EXPECT_EQ(f.send("T", 0, "a").code, AppendCode::ok);
+  EXPECT_EQ(f.bodies("T", 0), std::vector<std::string>{"a"});
+  f.close();
+  ASSERT_TRUE(f.open().ok());
+  EXPECT_EQ(f.bodies("T", 0), std::vector<std::string>{"a"});
+  f.close();
+}
+
 }  // namespace
 }  // namespace merlin::store
