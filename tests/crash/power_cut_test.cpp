@@ -98,7 +98,10 @@ using Shown = std::map<std::pair<std::string, int32_t>, std::vector<std::string>
 
 Shown shown_by(StoreFixture& f) {
   Shown shown;
-  for (const QueueName& q : f.store->queues()) shown[{q.topic, q.queue_id}] = f.bodies(q.topic, q.queue_id);
+  for (const QueueName& q : f.store->queues()) {
+    // A folder without units may or may not be known as a queue.
+    if (auto bodies = f.bodies(q.topic, q.queue_id); !bodies.empty()) shown[{q.topic, q.queue_id}] = std::move(bodies);
+  }
   return shown;
 }
 
@@ -186,8 +189,9 @@ std::string three_lives(const Cuts& cuts) {
   const bool opened = second->open().ok();
   // Files open when they are read: without power nobody sees anything.
   const int64_t calls_left = cuts.second - (second_disk->changing_calls() - calls_before);
+  second_disk->cut_power_after(FaultyFileSystem::forever);
+  // Asked after that: a thread of the store may use up the calls at any moment.
   if (opened && !second_disk->power_is_off()) {
-    second_disk->cut_power_after(FaultyFileSystem::forever);
     shown = shown_by(*second);
     second_disk->cut_power_after(std::max<int64_t>(calls_left, 0));
     has_shown = true;
