@@ -327,7 +327,7 @@ bool MessageStore::Impl::retain() {
 
 Status MessageStore::Impl::delete_topic(std::string_view topic) {
   // Names that nobody has used need no grave, or whoever may delete could fill the memory and the disk with them.
-  if (!queues.knows(topic)) return {};
+  if (QueueIndex::is_topic_name(topic) && !queues.knows(topic)) return {};
   dispatcher.pump();
   {
     const auto quiet = dispatcher.exclusive();
