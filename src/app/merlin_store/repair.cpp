@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "app/merlin_store/read_only_files.h"
 #include "app/merlin_store/tool.h"
 #include "merlin/base/clock.h"
 #include "meta/consumer_offsets.h"
@@ -195,9 +196,12 @@ class Repair {
     const auto journals =
         meta::read_journals(files(), dir_.path("config"), std::string("merlin.") + name + ".journal.");
     if (!journals) return journals.error();
-    if (journals->empty()) return {};
-    if (!act("fold journals", dir_.path(std::string("config/") + name + ".json"),
-             "the JSON then holds all changes, for Apache too")) {
+    const std::string path = dir_.path(std::string("config/") + name + ".json");
+    const auto json = files().read_file(path, meta::journal_bytes_max);
+    // Journals of another file are put aside by whoever opens the table.
+    const bool any = !json || !meta::journals_for(*journals, meta::file_id(*json)).empty();
+    if (journals->empty() || !any) return {};
+    if (!act("fold journals", path, "the JSON then holds all changes, for Apache too")) {
       return {};
     }
     return table.close();
@@ -218,13 +222,16 @@ class Repair {
     }
     if (!findings.lost_json.empty() || (!findings.broken_json.empty() && !options_.yes)) return {};
     const SystemClock clock;
-    meta::TopicTable topics(files(), clock, dir_.root());
+    // Opening a table may move files out of its way; who only looks must not.
+    ReadOnlyFiles looked_at(dir_.files());
+    FileSystem& tables = options_.yes ? dir_.files() : looked_at;
+    meta::TopicTable topics(tables, clock, dir_.root());
     if (Status s = fold("topics", topics, topics.open({})); !s) return s;
-    meta::SubscriptionGroups groups(files(), clock, dir_.root());
+    meta::SubscriptionGroups groups(tables, clock, dir_.root());
     if (Status s = fold("subscriptionGroup", groups, groups.open()); !s) return s;
-    meta::QueueMappingTable mappings(files(), clock, dir_.root());
+    meta::QueueMappingTable mappings(tables, clock, dir_.root());
     if (Status s = fold("topicQueueMapping", mappings, mappings.open()); !s) return s;
-    meta::ConsumerOffsets offsets(files(), clock, dir_.root());
+    meta::ConsumerOffsets offsets(tables, clock, dir_.root());
     return fold("consumerOffset", offsets, offsets.open());
   }
 

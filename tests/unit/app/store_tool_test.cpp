@@ -8,6 +8,7 @@
 #include "app/merlin_store/tool.h"
 #include "merlin/message/properties.h"
 #include "meta/consumer_offsets.h"
+#include "meta/journal.h"
 #include "meta/topic_config.h"
 #include "unit/store/store_fixture.h"
 
@@ -237,6 +238,17 @@ TEST_F(StoreToolTest, JournalsAreShownAndFolded) {
   EXPECT_THAT(output(), HasSubstr("fold journals"));
   const auto text = files_.read_file(root_ + "/config/consumerOffset.json");
   EXPECT_THAT(*text, HasSubstr("0:2"));
+}
+
+TEST_F(StoreToolTest, RepairThatIsNotToldYesLeavesAJournalOfAnotherFileAlone) {
+  const std::string journal = root_ + "/config/merlin.topics.journal.3";
+  ASSERT_TRUE(files_.write_file_durably(root_ + "/config/topics.json", R"({"topicConfigTable":{}})"));
+  ASSERT_TRUE(files_.write_file_durably(
+      journal, meta::journal_header("topics.json", 3, 2) + meta::journal_base("topics.json", {5, 77})));
+  EXPECT_EQ(run("repair"), exit_sound) << output();
+  EXPECT_TRUE(files_.exists(journal)) << "nothing may change";
+  EXPECT_FALSE(files_.exists(journal + ".orphan"));
+  EXPECT_THAT(output(), Not(HasSubstr("fold journals")));
 }
 
 TEST_F(StoreToolTest, NotAStore) {
