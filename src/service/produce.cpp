@@ -67,6 +67,27 @@ PropertyScan scan_properties(std::string_view properties) {
   return out;
 }
 
+// A message that asks for what is not there yet must not be stored as one that does not.
+Refusal refuse_unbuilt(const PropertyScan& scan, const std::string& broker_ip) {
+  if (scan.is_transaction) {
+    return {Outcome::no_permission,
+            fmt::format("the broker[{}] sending transaction message is forbidden: transactions are not built yet",
+                        broker_ip)};
+  }
+  if (scan.is_timer) {
+    return {Outcome::system_error,
+            "accurate timer message is not enabled, timerWheelEnable is false: timers are not built yet"};
+  }
+  if (!scan.delay_level.empty() && scan.delay_level != "0" && scan.delay_level.front() != '-') {
+    return {Outcome::message_illegal,
+            fmt::format("delayed delivery is not built yet: the message asks for DELAY={}", scan.delay_level)};
+  }
+  if (scan.has_inner_num) {
+    return {Outcome::message_illegal, "the property INNER_NUM belongs to inner batches, and this is none"};
+  }
+  return {};
+}
+
 }  // namespace
 
 Produce::Produce(ProduceSettings settings, const Clock& clock, store::MessageStore& store, meta::TopicTable& topics,
@@ -182,22 +203,7 @@ int32_t pick_queue(const SendRequest& request, const meta::TopicConfig& config, 
 Refusal Produce::add_single(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
                             PlacedRequest& placed) {
   const PropertyScan scan = scan_properties(request.properties);
-  if (scan.is_transaction) {
-    return {Outcome::no_permission,
-            fmt::format("the broker[{}] sending transaction message is forbidden: transactions are not built yet",
-                        settings_.broker_ip)};
-  }
-  if (scan.is_timer) {
-    return {Outcome::system_error,
-            "accurate timer message is not enabled, timerWheelEnable is false: timers are not built yet"};
-  }
-  if (!scan.delay_level.empty() && scan.delay_level != "0" && scan.delay_level.front() != '-') {
-    return {Outcome::message_illegal,
-            fmt::format("delayed delivery is not built yet: the message asks for DELAY={}", scan.delay_level)};
-  }
-  if (scan.has_inner_num) {
-    return {Outcome::message_illegal, "the property INNER_NUM belongs to inner batches, and this is none"};
-  }
+  if (Refusal r = refuse_unbuilt(scan, settings_.broker_ip); !r.ok()) return r;
   std::string_view properties = request.properties;
   if (scan.has_pop_ck) properties = burst.text() = message::without_property(properties, message::property::pop_ck);
   std::string_view tail = tail_;
@@ -268,6 +274,8 @@ Refusal Produce::add_batch(const SendRequest& request, ProduceBurst::CachedTopic
       break;
     }
     const PropertyScan scan = scan_properties(entry->properties);
+    refusal = refuse_unbuilt(scan, settings_.broker_ip);
+    if (!refusal.ok()) break;
     store::AppendItem item;
     item.spec = record_of(request, queue_id);
     item.spec.flag = entry->flag;

@@ -152,6 +152,10 @@ def sends_that_break_the_rules(context, broker):
         for body in batches:
             a = c.call(320, dict(send, m="true"), body)
             assert a.code not in (0, None), f"a broken batch of {len(body)} bytes was answered {a.code}"
+        for wish in (b"DELAY\x013", b"TRAN_MSG\1true", b"INNER_NUM\x015", b"TIMER_DELAY_SEC\x0160"):
+            asking = good[4:-2] + struct.pack(">h", len(wish)) + wish
+            a = c.call(320, dict(send, m="true"), struct.pack(">i", 4 + len(asking)) + asking)
+            assert a.code not in (0, None) and a.remark, f"a batch that asks for {wish} was stored without"
         for size in (32_700, 32_767, 32_768, 40_000, 500_000):
             a = c.call(310, dict(send, i="k\1" + "v" * size), b"x")
             assert a.code == 13, f"{size} bytes of properties: {a.code}"
