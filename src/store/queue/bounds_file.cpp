@@ -17,7 +17,9 @@ std::optional<std::vector<BoundsRow>> read_bounds(FileSystem& files, const std::
   const size_t end = content->size() - crc_bytes;
   if (load_be<uint32_t>(in + end) != crc32(ByteView(in, end))) return std::nullopt;
   if (load_be<int64_t>(in + 8) != dispatched_offset) return std::nullopt;
-  std::vector<BoundsRow> rows(load_be<uint32_t>(in + 16));
+  const size_t count = load_be<uint32_t>(in + 16);
+  if (count > (end - head_bytes) / row_bytes) return std::nullopt;
+  std::vector<BoundsRow> rows(count);
   size_t at = head_bytes;
   for (BoundsRow& row : rows) {
     if (end - at < row_bytes) return std::nullopt;

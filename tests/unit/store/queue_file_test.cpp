@@ -1,5 +1,7 @@
 #include <fstream>
 
+#include "merlin/base/crc32.h"
+#include "store/queue/bounds_file.h"
 #include "store/queue/file_index.h"
 #include "unit/store/store_fixture.h"
 
@@ -175,6 +177,19 @@ TEST(FileQueueTest, TheLargestFileSizeThatASettingMayHaveIsNoTrouble) {
   ASSERT_TRUE(f.open().ok());
   EXPECT_EQ(f.bodies("T", 0), std::vector<std::string>{"a"});
   f.close();
+}
+
+TEST(BoundsFileTest, ACountWithoutItsRowsIsNoFile) {
+  const std::string path = fresh_dir() + "/merlin.bounds";
+  std::vector<uint8_t> bytes(20);
+  std::memcpy(bytes.data(), "MRLNBNDS", 8);
+  store_be<int64_t>(bytes.data() + 8, 7);
+  store_be<uint32_t>(bytes.data() + 16, UINT32_MAX);
+  const uint32_t crc = crc32(bytes);
+  bytes.resize(24);
+  store_be<uint32_t>(bytes.data() + 20, crc);
+  ASSERT_TRUE(posix_file_system().write_file_durably(path, as_text(bytes)).ok());
+  EXPECT_FALSE(read_bounds(posix_file_system(), path, 7).has_value());
 }
 
 }  // namespace
