@@ -158,7 +158,7 @@ def damaged_small_files(context):
     with broker.client() as c:
         c.call(15, {"consumerGroup": "G", "topic": "BenchmarkTest", "queueId": 0, "commitOffset": 3})
         c.call(17, dict(VALID, topic="Kept", readQueueNums=4, writeQueueNums=4, perm=6, order="false"))
-    names = ["checkpoint", "merlin.progress", "config/topics.json", "config/consumerOffset.json",
+    names = ["checkpoint", "merlin.progress", "merlin.synced", "config/topics.json", "config/consumerOffset.json",
              "config/subscriptionGroup.json"]
     for round_number in range(10):
         if context.random.random() < 0.5:

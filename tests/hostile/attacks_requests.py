@@ -192,7 +192,8 @@ def transaction_bits_in_the_system_flag(context):
 
 
 NAMES = re.compile(r"^[%|a-zA-Z0-9_-]{1,255}$")
-STORE_NAMES = {"commitlog", "consumequeue", "index", "config", "checkpoint", "abort", "lock", "merlin.progress"}
+STORE_NAMES = {"commitlog", "consumequeue", "index", "config", "checkpoint", "abort", "lock",
+               "merlin.progress", "merlin.synced", "merlin.floors", "merlin.bounds", "merlin.rebuild"}
 
 
 def inventory(folder):

@@ -87,7 +87,10 @@ Result<QueueIndex::Loaded> RocksIndex::load() {
   Loaded loaded;
   loaded.progress = db_->progress();
   loaded.any = loaded.progress.has_value();
-  if (loaded.progress) mark_ = flushed_ = *loaded.progress;
+  if (loaded.progress) {
+    mark_ = flushed_ = *loaded.progress;
+    flushed_offset_ = flushed_.dispatched_offset;
+  }
   if (is_new) log_info("store", "storeType=defaultRocksDB: the queue index is built from the log");
   return loaded;
 }
@@ -153,6 +156,7 @@ Status RocksIndex::reset_all() {
     hot_queues_.clear();
   }
   mark_ = flushed_ = {};
+  flushed_offset_ = 0;
   const uint32_t next_number = next_number_;
   if (Status s = open_db(); !s) return s;
   next_number_ = next_number;
@@ -425,9 +429,10 @@ Status RocksIndex::save(Progress& now, Save how) {
   const bool far = covered.dispatched_offset - flushed_.dispatched_offset >= options_.recovery_bytes_max;
   const bool late =
       covered.dispatched_offset > flushed_.dispatched_offset && steady_ns() - flushed_ns_ >= flush_interval_ns;
-  if (how == Save::all || far || late || std::exchange(flush_wanted_, false)) {
+  if (how == Save::all || far || late || flush_wanted_.exchange(false)) {
     if (Status s = db_->flush(); !s) return s;
     flushed_ = covered;
+    flushed_offset_.store(flushed_.dispatched_offset, std::memory_order_release);
     flushed_ns_ = steady_ns();
   }
   now.dispatched_offset = flushed_.dispatched_offset;

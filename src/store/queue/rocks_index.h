@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -47,8 +48,8 @@ class RocksIndex final : public QueueIndex {
   Status remove_topic(std::string_view topic) override;
   Status save(Progress& now, Save how) override;
   bool in_files() const override { return false; }
-  int64_t needs_log_from() const override { return flushed_.dispatched_offset; }
-  void save_soon() override { flush_wanted_ = true; }
+  int64_t needs_log_from() const override { return flushed_offset_.load(std::memory_order_acquire); }
+  void save_soon() override { flush_wanted_.store(true, std::memory_order_release); }
   void stop() override;
 
  private:
@@ -100,10 +101,12 @@ class RocksIndex final : public QueueIndex {
   std::vector<Item> taken_;
   std::vector<RocksQueue*> touched_;
   uint32_t next_number_ = 1;
-  Progress mark_;              // in the database
-  Progress flushed_;           // used by the housekeeper: on the disk
-  bool flush_wanted_ = false;  // used by the housekeeper
-  int64_t flushed_ns_ = 0;     // used by the housekeeper
+  Progress mark_;     // in the database
+  Progress flushed_;  // used by the housekeeper: on the disk
+  // Retention asks for these two from a thread of its own.
+  std::atomic<int64_t> flushed_offset_{0};  // of flushed_
+  std::atomic<bool> flush_wanted_{false};
+  int64_t flushed_ns_ = 0;  // used by the housekeeper
 
   std::mutex mutex_;
   std::condition_variable wake_;
