@@ -1,6 +1,7 @@
 package conformance;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
@@ -201,15 +202,17 @@ final class PushScenarios {
     awaitQueues(consumer, topic, 2);
     producer.send(Mail.make(topic, "x"));
     Check.that(inbox.awaitSize(1, 20_000), "the first message arrives");
-    long worst = 0;
+    long[] delays = new long[6];
     for (int i = 2; i <= 7; i++) {
       Thread.sleep(700);
       long begin = System.nanoTime();
       producer.send(Mail.make(topic, "x"));
       Check.that(inbox.awaitSize(i, 10_000), "message %d arrives", i);
-      worst = Math.max(worst, (System.nanoTime() - begin) / 1_000_000);
+      delays[i - 2] = (System.nanoTime() - begin) / 1_000_000;
     }
-    Check.that(worst < 1_000, "delivered %d ms after the send", worst);
+    Arrays.sort(delays);
+    // A busy machine may hold one message up; a wake-up that is missing would hold up most, for as long as a pull waits.
+    Check.that(delays[2] < 500 && delays[5] < 8_000, "delivered so many ms after the send: %s", Arrays.toString(delays));
   }
 
   static void many(Bed bed) throws Exception {
