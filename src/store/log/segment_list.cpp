@@ -4,6 +4,7 @@
 #include <array>
 #include <cassert>
 #include <span>
+#include <utility>
 
 #include "merlin/base/log.h"
 #include "store/file_names.h"
@@ -135,19 +136,20 @@ std::vector<std::shared_ptr<Segment>> SegmentList::covering(int64_t begin, int64
 }
 
 void SegmentList::trim() const {
-  std::vector<std::shared_ptr<Segment>> open;
+  // Each one's last use is read once: readers change it meanwhile, and a sort must not see two answers.
+  std::vector<std::pair<int64_t, std::shared_ptr<Segment>>> open;
   {
     const std::shared_lock lock(mutex_);
     for (size_t i = 0; i + newest_kept < segments_.size(); ++i) {
-      if (segments_[i]->is_open()) open.push_back(segments_[i]);
+      if (segments_[i]->is_open()) open.emplace_back(segments_[i]->last_use(), segments_[i]);
     }
   }
   // Some more than needed, so that a scan of old segments does not come here with each step.
   constexpr size_t kept = static_cast<size_t>(open_segments_max) / 2;
   if (open.size() <= kept) return;
-  std::sort(open.begin(), open.end(), [](const auto& a, const auto& b) { return a->last_use() < b->last_use(); });
+  std::sort(open.begin(), open.end());
   open.resize(open.size() - kept);
-  for (const auto& segment : open) segment->release();
+  for (const auto& [last_use, segment] : open) segment->release();
 }
 
 Result<std::shared_ptr<Segment>> SegmentList::make(int64_t start) {
