@@ -154,9 +154,13 @@ final class PullScenarios {
     }
     DefaultLitePullConsumer consumer = bed.newLite(bed.name("G"));
     consumer.setAutoCommit(false);
+    consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     consumer.start();
     Check.equal(Set.of(new MessageQueue(topic, bed.broker.name, 0), queue), new HashSet<>(consumer.fetchMessageQueues(topic)), "queues");
     consumer.assign(List.of(queue));
+    // All forty come first: a seek beside a pull whose answer is just being put away is a race inside the client, whose
+    // cancelled task may still hand out what it had asked for. After the last message the pull is held by the broker.
+    Mail.verifyAll(sent, poll(consumer, 40));
     consumer.seek(queue, 25);
     Mail.verifyAll(sent.subList(25, 40), poll(consumer, 15));
     consumer.seekToBegin(queue);
