@@ -123,6 +123,20 @@ void encode_record(const RecordSpec& spec, uint8_t* out) {
   assert(to.at == out + record_size(spec));
 }
 
+int32_t extend_properties(const RecordSpec& spec, uint8_t* record, std::string_view more) {
+  const size_t size = record_size(spec);
+  const size_t properties = properties_size(spec);
+  const bool separate = properties > 0 && record[size - 1] != property_separator;
+  const size_t added = more.size() + (separate ? 1 : 0);
+  if (properties + added > properties_length_max) return 0;
+  Out to{record + size};
+  if (separate) to.number<int8_t>(property_separator);
+  to.bytes(more.data(), more.size());
+  store_be<int32_t>(record, static_cast<int32_t>(size + added));
+  store_be<int16_t>(record + size - properties - 2, static_cast<int16_t>(properties + added));
+  return static_cast<int32_t>(size + added);
+}
+
 void stamp_record(uint8_t* record, int64_t queue_offset, int64_t physical_offset, int64_t store_timestamp_ms) {
   const bool born_host_v6 = (load_be<int32_t>(record + sys_flag_at) & sys_flag::born_host_v6) != 0;
   store_be<int64_t>(record + queue_offset_at, queue_offset);

@@ -82,6 +82,10 @@ struct AppendItem {
   ConsumeQueue* queue = nullptr;  // where it belongs; nullptr: stored in the log only
   int64_t tags_code = 0;
   bool joined_to_previous = false;  // batch: same segment as the item before, or none of the group
+  int32_t count = 1;                // messages in the record, each with its own queue offset: more in an inner batch
+  // Room for the properties that only the append lane knows (LaneHooks::late_properties); 0: there are none.
+  // REQUIRES: 0 for records that are joined to others.
+  int32_t late_bytes_max = 0;
   // Filled by append():
   AppendCode code = AppendCode::ok;
   int32_t size = 0;
@@ -165,6 +169,7 @@ struct Arrival {
   int64_t queue_offset = 0;
   int64_t physical_offset = 0;
   int32_t size = 0;
+  int32_t count = 1;  // messages in the record, from queue_offset on
   int64_t tags_code = 0;
   int64_t store_timestamp_ms = 0;
 };

@@ -73,6 +73,10 @@ size_t record_size(const RecordSpec& spec);
 // Writes record_size(spec) bytes to `out`; queue offset, physical offset and store timestamp are left 0.
 // REQUIRES: topic and properties within their limits.
 void encode_record(const RecordSpec& spec, uint8_t* out);
+// Adds to the properties of a record that was encoded from `spec`; `more` is in their encoded form. Returns the record's
+// new size, or 0 when the properties would be longer than a record can say: then nothing is changed.
+// REQUIRES: room for more.size() + 1 bytes behind the record.
+int32_t extend_properties(const RecordSpec& spec, uint8_t* record, std::string_view more);
 // Stamps the three late fields.
 void stamp_record(uint8_t* record, int64_t queue_offset, int64_t physical_offset, int64_t store_timestamp_ms);
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "merlin/base/log.h"
+#include "store/dispatch/inner_batch.h"
 
 namespace merlin::store {
 
@@ -16,6 +17,10 @@ void Dispatcher::connect(CommitLog& log, const std::atomic<int64_t>& limit, Arri
   listener_ = listener;
 }
 
+size_t Dispatcher::late_properties(const AppendItem& item, std::span<char> out) {
+  return write_inner_base(item.queue->next_offset, out);
+}
+
 void Dispatcher::placed(std::span<const AppendItem> items) {
   for (const AppendItem& item : items) {
     if (item.code != AppendCode::ok) continue;
@@ -24,8 +29,8 @@ void Dispatcher::placed(std::span<const AppendItem> items) {
     if (const int32_t level = tags_.delay_level(item.spec.topic, item.spec.properties); level > 0) {
       tags_code = tags_.deliver_time_ms(level, item.store_timestamp_ms);
     }
-    if (!ring_.push(
-            {item.queue, item.queue_offset, item.physical_offset, item.size, tags_code, item.store_timestamp_ms})) {
+    if (!ring_.push({item.queue, item.queue_offset, item.physical_offset, item.size, item.count, tags_code,
+                     item.store_timestamp_ms})) {
       overflowed_ = true;
       overflow_seen_.store(true, std::memory_order_release);
     }
@@ -86,7 +91,8 @@ bool Dispatcher::drain_log(int64_t limit) {
       return false;
     }
     const message::RecordView& record = reader.record();
-    Arrival item{nullptr, record.queue_offset, record.physical_offset, record.total_size, 0, record.store_timestamp_ms};
+    Arrival item{nullptr, record.queue_offset,      record.physical_offset, record.total_size, messages_in(record),
+                 0,       record.store_timestamp_ms};
     if (enters_queue(record.sys_flag) && QueueIndex::is_topic_name(record.topic)) {
       item.queue = queues_.get(record.topic, record.queue_id);
       item.tags_code = tags_.of_record(record);
@@ -105,7 +111,7 @@ bool Dispatcher::refuse(const Arrival& item, const Error& error) {
 
 bool Dispatcher::deliver(const Arrival& item) {
   if (item.queue != nullptr && item.physical_offset >= item.queue->topic_entry().dead_below) {
-    const QueueUnit unit{item.physical_offset, item.size, item.tags_code};
+    const QueueUnit unit{item.physical_offset, item.size, item.count, item.tags_code};
     auto put = item.queue->put(item.queue_offset, unit, item.store_timestamp_ms);
     if (put && *put == ConsumeQueue::Put::hole) {
       log_error("store", "queue {}-{}: offset {} follows {}; the units between are left blank", item.queue->topic(),
@@ -156,7 +162,7 @@ Result<bool> Dispatcher::feed(const message::RecordView& record, bool from_log_b
               queue->topic(), queue->id(), record.physical_offset, record.queue_offset);
     return true;
   }
-  const QueueUnit unit{record.physical_offset, record.total_size, tags_.of_record(record)};
+  const QueueUnit unit{record.physical_offset, record.total_size, messages_in(record), tags_.of_record(record)};
   if (record.queue_offset < queue->max_offset() && queue->max_physical() <= record.physical_offset) {
     // A later record with an offset that is taken: the topic was deleted and made again, and what came before is no
     // part of it.

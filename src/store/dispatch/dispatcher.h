@@ -14,6 +14,8 @@
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "store/dispatch/dispatch_ring.h"
@@ -32,8 +34,11 @@ class Dispatcher final : public LaneHooks {
   void connect(CommitLog& log, const std::atomic<int64_t>& limit, ArrivalListener* listener);
 
   // --- under the append lane
-  int64_t take_queue_offset(ConsumeQueue* queue) override { return queue->next_offset++; }
-  void give_back_queue_offset(ConsumeQueue* queue) override { --queue->next_offset; }
+  int64_t take_queue_offset(const AppendItem& item) override {
+    return std::exchange(item.queue->next_offset, item.queue->next_offset + item.count);
+  }
+  void give_back_queue_offset(const AppendItem& item) override { item.queue->next_offset -= item.count; }
+  size_t late_properties(const AppendItem& item, std::span<char> out) override;
   void placed(std::span<const AppendItem> items) override;
 
   // --- from anywhere

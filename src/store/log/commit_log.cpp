@@ -1,5 +1,6 @@
 #include "store/log/commit_log.h"
 
+#include <array>
 #include <cassert>
 
 #include "merlin/base/log.h"
@@ -47,6 +48,11 @@ static bool texts_fit(const message::RecordSpec& spec) {
          !has_zero(spec.topic) && !has_zero(spec.properties) && !has_zero(spec.properties_tail);
 }
 
+// What the record may grow by in the lane: its late properties, and a separator in front of them.
+static size_t late_room(const AppendItem& item) {
+  return item.late_bytes_max == 0 ? 0 : static_cast<size_t>(item.late_bytes_max) + 1;
+}
+
 void CommitLog::encode(std::span<AppendItem> items, Buffer& scratch) const {
   scratch.clear();
   const int64_t segment_room = options_.segment_size_bytes - static_cast<int64_t>(message::blank_bytes);
@@ -65,9 +71,9 @@ void CommitLog::encode(std::span<AppendItem> items, Buffer& scratch) const {
     for (size_t i = first; i < end; ++i) {
       items[i].code = fits ? AppendCode::ok : AppendCode::record_too_large;
       if (!fits) continue;
-      const auto size = static_cast<size_t>(items[i].size);
-      message::encode_record(items[i].spec, scratch.prepare(size));
-      scratch.commit(size);
+      const size_t room = static_cast<size_t>(items[i].size) + late_room(items[i]);
+      message::encode_record(items[i].spec, scratch.prepare(room));
+      scratch.commit(room);
     }
     first = end;
   }
@@ -103,6 +109,18 @@ int64_t CommitLog::store_time_ms() const {
   return now_ms < last_ms && last_ms - now_ms <= step_back_ms_max ? last_ms : now_ms;
 }
 
+// The width of what is added is known only here, so the limits are looked at again.
+bool CommitLog::add_late_properties(AppendItem& item, uint8_t* record) {
+  std::array<char, late_bytes_limit> text;
+  assert(item.late_bytes_max <= late_bytes_limit);
+  const size_t size = hooks_.late_properties(item, std::span(text).first(static_cast<size_t>(item.late_bytes_max)));
+  const int32_t extended = message::extend_properties(item.spec, record, {text.data(), size});
+  const auto segment_room = options_.segment_size_bytes - static_cast<int64_t>(message::blank_bytes);
+  if (extended == 0 || extended > options_.record_bytes_max || extended > segment_room) return false;
+  item.size = extended;
+  return true;
+}
+
 // Stamps all records and writes them; `placed` counts the items that were looked at, for undo().
 Status CommitLog::place(std::span<AppendItem> items, const Buffer& scratch, size_t& placed) {
   const int64_t now_ms = store_time_ms();
@@ -116,23 +134,34 @@ Status CommitLog::place(std::span<AppendItem> items, const Buffer& scratch, size
       placed = group;
       continue;
     }
+    const bool has_late = items[placed].late_bytes_max > 0;
+    uint8_t* const behind_room = bytes + items[placed].size + late_room(items[placed]);
+    if (has_late && !add_late_properties(items[placed], bytes)) {
+      items[placed++].code = AppendCode::record_too_large;
+      bytes = behind_room;
+      continue;
+    }
     int64_t group_bytes = 0;
     for (size_t i = placed; i < group; ++i) group_bytes += items[i].size;
     if (current_ == nullptr || end + group_bytes + static_cast<int64_t>(message::blank_bytes) > current_->end()) {
       if (Status s = write_run(run); !s) return s;
       if (Status s = roll(end); !s) return s;
     }
+    if (run.size > 0 && run.bytes + run.size != bytes) {  // room that a record did not need lies in between
+      if (Status s = write_run(run); !s) return s;
+    }
     if (run.size == 0) run = Run{current_.get(), end, bytes, 0};
     for (; placed < group; ++placed) {
       AppendItem& item = items[placed];
       item.physical_offset = end;
-      item.queue_offset = item.queue == nullptr ? 0 : hooks_.take_queue_offset(item.queue);
+      item.queue_offset = item.queue == nullptr ? 0 : hooks_.take_queue_offset(item);
       item.store_timestamp_ms = now_ms;
       message::stamp_record(bytes, item.queue_offset, end, now_ms);
       bytes += item.size;
       run.size += static_cast<size_t>(item.size);
       end += item.size;
     }
+    if (has_late) bytes = behind_room;
   }
   if (Status s = write_run(run); !s) return s;
   hooks_.placed(items);
@@ -173,7 +202,7 @@ void CommitLog::undo(std::span<AppendItem> items, size_t placed, const Error& er
     log_error("store", "commit log append: {}", error.message);
   }
   for (size_t i = placed; i-- > 0;) {
-    if (items[i].code == AppendCode::ok && items[i].queue != nullptr) hooks_.give_back_queue_offset(items[i].queue);
+    if (items[i].code == AppendCode::ok && items[i].queue != nullptr) hooks_.give_back_queue_offset(items[i]);
   }
   for (AppendItem& item : items) {
     if (item.code == AppendCode::ok) item.code = code;

@@ -28,9 +28,13 @@ namespace merlin::store {
 class LaneHooks {
  public:
   virtual ~LaneHooks() = default;
-  virtual int64_t take_queue_offset(ConsumeQueue* queue) = 0;
-  // Gives the one taken last back. Calls come in reverse order of taking.
-  virtual void give_back_queue_offset(ConsumeQueue* queue) = 0;
+  // The item's first queue offset; its queue goes on behind the item's last.
+  virtual int64_t take_queue_offset(const AppendItem& item) = 0;
+  // Gives the ones taken last back. Calls come in reverse order of taking.
+  virtual void give_back_queue_offset(const AppendItem& item) = 0;
+  // Writes the properties that depend on the item's place, in their encoded form, and returns their size. Nothing has
+  // been taken for the item yet. `out` holds its late_bytes_max.
+  virtual size_t late_properties(const AppendItem& item, std::span<char> out) = 0;
   // The items with code ok are placed; a moment later end() covers them.
   virtual void placed(std::span<const AppendItem> items) = 0;
 };
@@ -43,6 +47,8 @@ struct CommitLogOptions {
 
 class CommitLog {
  public:
+  // Of late properties of one record: as long as properties may be.
+  static constexpr int32_t late_bytes_limit = static_cast<int32_t>(message::properties_length_max);
   // A clock that steps back by no more than this is held until it has caught up.
   static constexpr int64_t step_back_ms_max = 60'000;
 
@@ -78,6 +84,7 @@ class CommitLog {
 
   void encode(std::span<AppendItem> items, Buffer& scratch) const;
   Status place(std::span<AppendItem> items, const Buffer& scratch, size_t& placed);
+  bool add_late_properties(AppendItem& item, uint8_t* record);
   int64_t store_time_ms() const;
   Status roll(int64_t& end);
   Status write_run(Run& run);

@@ -13,6 +13,7 @@ inline constexpr int32_t queue_unit_bytes = 20;
 struct QueueUnit {
   int64_t physical_offset = 0;
   int32_t size = 0;
+  int32_t count = 1;  // messages in the record; the files know it only in batch queues
   int64_t tags_code = 0;
 
   // Apache's filler in front of a first unit that starts in the middle of a file.
@@ -24,10 +25,10 @@ struct QueueUnit {
   bool written() const { return physical_offset >= 0 && size > 0; }
 };
 
-inline constexpr QueueUnit blank_unit{0, std::numeric_limits<int32_t>::max(), 0};
+inline constexpr QueueUnit blank_unit{0, std::numeric_limits<int32_t>::max(), 1, 0};
 
 inline QueueUnit damaged_unit(int64_t damage_begin) {
-  return {damage_begin == 0 ? 1 : damage_begin, std::numeric_limits<int32_t>::max(), 0};
+  return {damage_begin == 0 ? 1 : damage_begin, std::numeric_limits<int32_t>::max(), 1, 0};
 }
 
 inline void store_unit(uint8_t* out, const QueueUnit& unit) {
@@ -37,7 +38,7 @@ inline void store_unit(uint8_t* out, const QueueUnit& unit) {
 }
 
 inline QueueUnit load_unit(const uint8_t* in) {
-  return {load_be<int64_t>(in), load_be<int32_t>(in + 8), load_be<int64_t>(in + 12)};
+  return {load_be<int64_t>(in), load_be<int32_t>(in + 8), 1, load_be<int64_t>(in + 12)};
 }
 
 }  // namespace merlin::store

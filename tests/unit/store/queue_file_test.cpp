@@ -25,7 +25,7 @@ std::string slurp(const std::string& path) {
 }
 
 ConsumeQueue::Put put(FileQueue& queue, int64_t offset, int64_t tags = 7) {
-  auto result = queue.put(offset, {1000 + offset * 100, 100, tags}, 0);
+  auto result = queue.put(offset, {1000 + offset * 100, 100, 1, tags}, 0);
   EXPECT_TRUE(result.ok());
   return *result;
 }
