@@ -87,7 +87,9 @@ void Keeper::save_queues(QueueIndex::Save how) {
   }
   const Status saved = queues_.save(now, how);
   if (!saved) log_error("store", "{}", saved.error().message);
-  if (saved && how != QueueIndex::Save::write && now.dispatched_offset > published_.dispatched_offset) pending_ = now;
+  // A mark that waits for the log keeps its place: under load a newer one would have to wait again, for ever.
+  const bool newer = !pending_ && now.dispatched_offset > published_.dispatched_offset;
+  if (saved && how != QueueIndex::Save::write && newer) pending_ = now;
 }
 
 // By itself, whatever the queues do: what was synced must never be taken for a torn tail.
@@ -133,6 +135,7 @@ void Keeper::publish() {
 
 Status Keeper::save_all() {
   const std::lock_guard lock(save_mutex_);
+  pending_.reset();
   published_ = {};
   published_.dispatched_offset = -1;
   save_queues(QueueIndex::Save::all);

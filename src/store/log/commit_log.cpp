@@ -97,7 +97,11 @@ int64_t CommitLog::append(std::span<AppendItem> items, Buffer& scratch) {
   size_t placed = 0;
   Status status = tail_dirty_ ? clean_tail() : Status();
   if (status) status = place(items, scratch, placed);
-  if (!status) undo(items, placed, status.error());
+  if (status) {
+    if (!refusal_said_.empty()) refusal_said_.clear();
+  } else {
+    undo(items, placed, status.error());
+  }
   return end();
 }
 
@@ -199,7 +203,7 @@ void CommitLog::undo(std::span<AppendItem> items, size_t placed, const Error& er
     code = AppendCode::no_space;
     if (!disk_full_.exchange(true)) log_error("store", "commit log append: {}", error.message);
   } else {
-    log_error("store", "commit log append: {}", error.message);
+    say_once(error.message);
   }
   for (size_t i = placed; i-- > 0;) {
     if (items[i].code == AppendCode::ok && items[i].queue != nullptr) hooks_.give_back_queue_offset(items[i]);
@@ -208,8 +212,14 @@ void CommitLog::undo(std::span<AppendItem> items, size_t placed, const Error& er
     if (item.code == AppendCode::ok) item.code = code;
   }
   tail_dirty_ = true;
-  if (Status s = clean_tail(); !s)
-    log_error("store", "commit log append: cannot clear the tail: {}", s.error().message);
+  if (Status s = clean_tail(); !s) say_once("cannot clear the tail: " + s.error().message);
+}
+
+// A broken disk refuses every send, and a line for each would fill what is left of it.
+void CommitLog::say_once(const std::string& why) {
+  if (refusal_said_ == why) return;
+  refusal_said_ = why;
+  log_error("store", "commit log append: {}", why);
 }
 
 // Bytes of a failed burst could pass for records after a crash, so they go before the next append.

@@ -90,6 +90,7 @@ class CommitLog {
   Status write_run(Run& run);
   void undo(std::span<AppendItem> items, size_t placed, const Error& error);
   Status clean_tail();
+  void say_once(const std::string& why);
 
   const CommitLogOptions options_;
   const Clock& clock_;
@@ -100,6 +101,7 @@ class CommitLog {
   std::mutex lane_;
   std::shared_ptr<Segment> current_;  // guarded by lane_; holds end_, or nullptr when that segment is not made yet
   bool tail_dirty_ = false;           // guarded by lane_; bytes of a failed burst may lie behind end_
+  std::string refusal_said_;          // guarded by lane_; the last error logged since an append succeeded
 
   std::atomic<int64_t> end_{0};
   std::atomic<int64_t> last_timestamp_{0};

@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "merlin/base/faulty_file_system.h"
+#include "store/progress.h"
 #include "unit/store/store_fixture.h"
 
 namespace merlin::store {
@@ -185,6 +186,42 @@ TEST_F(FlushTest, AFailedBurstPlacesNothing) {
   EXPECT_EQ(f.send("T", 0, "after").queue_offset, 1);
   ASSERT_TRUE(f.open().ok());
   EXPECT_EQ(f.bodies("T", 0), (std::vector<std::string>{"before", "after"}));
+}
+
+// Under load the log's end is always ahead of what is durable. Each mark must become valid in its turn, or no start
+// after a crash knows where to begin.
+TEST(KeeperTest, TheProgressMarkFollowsALogThatNeverComesToRest) {
+  FaultyFileSystem disk{1, 16 << 20};
+  StoreFixture f{small_options("/store"), disk};
+  f.options.flush_least_pages = 0;
+  f.options.queue_recovery_bytes_max = 2;   // the queues are synced at each tick
+  f.options.segment_size_bytes = 8 << 20;  // no roll: that would sync on the sender's thread
+  ASSERT_TRUE(f.open().ok());
+  f.send("T", 0, "the segment is made");
+  std::atomic<int64_t> queue_syncs{0};
+  std::atomic<bool> done{false};
+  disk.set_hook([&](FileOp op, const std::string& path) {
+    if (op != FileOp::sync) return;
+    if (path.find("/consumequeue/") != std::string::npos) ++queue_syncs;
+    if (path.find("/commitlog/") == std::string::npos) return;
+    // Each sync of the log is slower than two of the queues: the newest mark is never below what it makes durable.
+    const int64_t before = queue_syncs;
+    while (!done && queue_syncs < before + 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  });
+  std::thread sender([&] {
+    while (!done) {
+      f.send("T", 0, "m");
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  EXPECT_TRUE(eventually([&] {
+    const auto progress = read_progress(disk, "/store/merlin.progress");
+    return progress && progress->dispatched_offset > 1000;
+  }));
+  done = true;
+  sender.join();
+  disk.set_hook({});
+  f.store.reset();
 }
 
 }  // namespace
