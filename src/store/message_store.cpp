@@ -66,6 +66,15 @@ ConsumeQueue* MessageStore::queue(std::string_view topic, int32_t queue_id) {
   return impl_->queues.get(topic, queue_id);
 }
 
+Result<ConsumeQueue*> MessageStore::light_queue(std::string_view name) {
+  return impl_->light_queue(name);
+}
+
+Status MessageStore::light_queues(std::string_view names, std::string_view own_topic, int32_t own_queue_id,
+                                  LightQueues& out) {
+  return impl_->light_queues(names, own_topic, own_queue_id, out);
+}
+
 ConsumeQueue* MessageStore::find_queue(std::string_view topic, int32_t queue_id) const {
   return impl_->queues.find(topic, queue_id);
 }

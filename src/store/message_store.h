@@ -65,6 +65,7 @@ struct StoreOptions {
   int32_t disk_forcibly_percent = 85;     // diskSpaceCleanForciblyRatio: beyond it the oldest go at any age,
   bool clean_forcibly = true;             // cleanFileForciblyEnable: if this allows it
   int32_t disk_warning_percent = 90;      // diskSpaceWarningLevelRatio: beyond it appends are refused
+  int64_t light_queues_max = 20'000;      // maxLmqConsumeQueueNum
 };
 
 // ---------------------------------------------------------------- append
@@ -74,7 +75,25 @@ enum class AppendCode {
   closed,    // closing, or stopped after a failed fsync
   no_space,  // disk full
   io_error,
-  record_too_large,  // larger than a record or a segment may be; or a zero byte in topic or properties
+  record_too_large,  // larger than a record, a segment or properties may be; or a zero byte in topic or properties
+};
+
+// Light queues have one queue each.
+inline constexpr int32_t light_queue_id = 0;
+
+// The light queues (LMQ) that a message enters beside its own, as its property INNER_MULTI_DISPATCH names them.
+struct LightQueues {
+  static constexpr int32_t own_queue = -1;  // the one that the message is sent to
+  static constexpr int32_t no_queue = -2;   // no light queue: its place stays empty
+  std::vector<ConsumeQueue*> queues;        // each once
+  std::vector<int32_t> names;               // for each name of the property: which of `queues`, or one of the above
+  std::vector<int64_t> offsets;             // in `queues`; filled by append()
+  int32_t late_bytes_max = 0;               // of the property with the offsets
+  void clear() {
+    queues.clear();
+    names.clear();
+    offsets.clear();
+  }
 };
 
 struct AppendItem {
@@ -86,6 +105,12 @@ struct AppendItem {
   // Room for the properties that only the append lane knows (LaneHooks::late_properties); 0: there are none.
   // REQUIRES: 0 for records that are joined to others.
   int32_t late_bytes_max = 0;
+  LightQueues* light = nullptr;  // more queues that the record enters
+  // REQUIRES: what is given lives until append() has returned.
+  void enter(LightQueues& queues) {
+    light = &queues;
+    late_bytes_max = queues.late_bytes_max;
+  }
   // Filled by append():
   AppendCode code = AppendCode::ok;
   int32_t size = 0;
@@ -172,6 +197,7 @@ struct Arrival {
   int32_t count = 1;  // messages in the record, from queue_offset on
   int64_t tags_code = 0;
   int64_t store_timestamp_ms = 0;
+  bool more = false;  // the next one is the same record in another queue
 };
 
 // Told after the queue index shows the messages: a reader that looks now finds them.
@@ -221,6 +247,12 @@ class MessageStore {
 
   // The queue of a topic, made (in memory) when absent. The pointer stays valid as long as the store.
   ConsumeQueue* queue(std::string_view topic, int32_t queue_id);
+  // The same for a light queue, of which there are light_queues_max at most. Errc::invalid: no name for one;
+  // Errc::no_space: the limit.
+  Result<ConsumeQueue*> light_queue(std::string_view name);
+  // Resolves the names of an INNER_MULTI_DISPATCH, for a message to `own_topic` and `own_queue_id`; makes none when one
+  // of them is refused.
+  Status light_queues(std::string_view names, std::string_view own_topic, int32_t own_queue_id, LightQueues& out);
   // nullptr when no message was ever put there and nobody asked queue() for it.
   ConsumeQueue* find_queue(std::string_view topic, int32_t queue_id) const;
   std::vector<QueueName> queues() const;

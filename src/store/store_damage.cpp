@@ -1,5 +1,6 @@
 // Queue units whose records are damaged: their offsets stay, so that no later message gets them.
 #include "merlin/base/log.h"
+#include "store/log/light_places.h"
 #include "store/store_impl.h"
 
 namespace merlin::store {
@@ -37,22 +38,37 @@ Status MessageStore::Impl::put_lost_units(const std::vector<LostUnits>& lost) {
 // that was deleted and made again.
 Status MessageStore::Impl::put_units_of_damage(const message::RecordView& record) {
   if (damage.empty() || !enters_queue(record.sys_flag) || !QueueIndex::is_topic_name(record.topic)) return {};
-  ConsumeQueue* queue = queues.find(record.topic, record.queue_id);
+  if (Status s = put_units_of_damage(record.topic, record.queue_id, record.queue_offset, record.physical_offset); !s) {
+    return s;
+  }
+  std::vector<LightPlace> places;
+  find_light_places(record, places);
+  for (const LightPlace& place : places) {
+    if (Status s = put_units_of_damage(place.name, light_queue_id, place.queue_offset, record.physical_offset); !s) {
+      return s;
+    }
+  }
+  return {};
+}
+
+Status MessageStore::Impl::put_units_of_damage(std::string_view topic, int32_t queue_id, int64_t queue_offset,
+                                               int64_t physical_offset) {
+  ConsumeQueue* queue = queues.find(topic, queue_id);
   const int64_t known_to = queue == nullptr ? 0 : queue->max_physical();
   const int64_t max = queue == nullptr ? 0 : queue->max_offset();
-  if (record.queue_offset == max) return {};
+  if (queue_offset == max) return {};
   // What an empty queue had before may have expired long ago.
   if (max == 0 && log.begin() > 0) return {};
   for (const DamagedRange& range : damage.all()) {
-    if (range.begin >= record.physical_offset) break;
+    if (range.begin >= physical_offset) break;
     if (range.end <= known_to) continue;
-    if (record.queue_offset < max) {
-      if (record.queue_offset > (range.end - range.begin) / record_bytes_least) return {};
+    if (queue_offset < max) {
+      if (queue_offset > (range.end - range.begin) / record_bytes_least) return {};
       log_warn("store", "queue {}-{}: offset {} comes again: the topic was made anew", queue->topic(), queue->id(),
-               record.queue_offset);
+               queue_offset);
       if (Status s = queue->reset(); !s) return s;
     }
-    return put_damaged_units(*queues.get(record.topic, record.queue_id), record.queue_offset, range);
+    return put_damaged_units(*queues.get(topic, queue_id), queue_offset, range);
   }
   return {};
 }

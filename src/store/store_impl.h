@@ -48,7 +48,12 @@ struct MessageStore::Impl {
   std::vector<LostUnits> lost_units(int64_t from);
   Status put_lost_units(const std::vector<LostUnits>& lost);
   Status put_units_of_damage(const message::RecordView& record);
+  Status put_units_of_damage(std::string_view topic, int32_t queue_id, int64_t queue_offset, int64_t physical_offset);
   Status put_damaged_units(ConsumeQueue& queue, int64_t end, const DamagedRange& range);
+
+  // --- light queues (store_light.cpp)
+  Result<ConsumeQueue*> light_queue(std::string_view name);
+  Status light_queues(std::string_view names, std::string_view own_topic, int32_t own_queue_id, LightQueues& out);
 
   // --- reading (store_read.cpp)
   class Collector;

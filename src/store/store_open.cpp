@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "merlin/base/log.h"
+#include "store/log/light_places.h"
 #include "store/log/log_reader.h"
 #include "store/log/synced_point.h"
 #include "store/queue/file_index.h"
@@ -254,8 +255,7 @@ bool MessageStore::Impl::fits(const ConsumeQueue& queue, int64_t queue_offset, c
   if (unit.physical_offset < log.begin() || unit.damaged() || damage.find(unit.physical_offset)) return true;
   LogReader reader(log.segments(), unit.physical_offset, false);
   if (reader.next(unit.physical_offset + unit.size) != LogReader::Step::record) return false;
-  const message::RecordView& r = reader.record();
-  return r.queue_offset == queue_offset && r.queue_id == queue.id() && r.topic == queue.topic();
+  return stands_in(reader.record(), queue.topic(), queue.id(), queue_offset);
 }
 
 void MessageStore::Impl::close() {

@@ -2,14 +2,13 @@
 #include <algorithm>
 #include <array>
 
+#include "merlin/message/names.h"
+#include "store/log/light_places.h"
 #include "store/log/log_reader.h"
 #include "store/log/resync.h"
 #include "store/store_impl.h"
 
 namespace merlin::store {
-
-// Light queues are entered by records that carry the place in another queue.
-static constexpr std::string_view light_queue_prefix = "%LMQ%";
 
 // Units copied out of a queue at a time.
 static constexpr size_t units_per_read = 64;
@@ -35,8 +34,8 @@ class MessageStore::Impl::Collector {
         end_(store.log.end()),
         mapped_from_(end_ - store.options.mapped_tail_bytes),
         mode_(mode),
-        queue_id_(queue.id()),
-        many_queues_(queue.topic().starts_with(light_queue_prefix)),
+        queue_(queue),
+        is_light_(message::is_lmq(queue.topic())),
         limits_(limits),
         filter_(filter),
         out_(out) {}
@@ -166,9 +165,13 @@ class MessageStore::Impl::Collector {
     if (load_be<int64_t>(record.data() + message::physical_offset_at) != unit.physical_offset) {
       return "the record says it stands elsewhere";
     }
-    // Records in many queues carry the place in one of them.
-    if (many_queues_) return nullptr;
-    if (load_be<int32_t>(record.data() + queue_id_at) != queue_id_) return "the record is of another queue";
+    if (is_light_) {
+      // Such records carry the place in another queue, and those in this kind in their properties.
+      const auto view = message::decode_record(record, false);
+      if (!view) return "the record's parts do not add up to its size";
+      return stands_in(*view, queue_.topic(), queue_.id(), queue_offset) ? nullptr : "the record is no message of it";
+    }
+    if (load_be<int32_t>(record.data() + queue_id_at) != queue_.id()) return "the record is of another queue";
     if (load_be<int64_t>(record.data() + message::queue_offset_at) != queue_offset) {
       return "the record has another queue offset";
     }
@@ -202,8 +205,8 @@ class MessageStore::Impl::Collector {
   const int64_t end_;
   const int64_t mapped_from_;
   const ReadMode mode_;
-  const int32_t queue_id_;
-  const bool many_queues_;
+  const ConsumeQueue& queue_;
+  const bool is_light_;
   const GetLimits& limits_;
   const MessageFilter* const filter_;
   GetResult& out_;

@@ -17,7 +17,22 @@ void Dispatcher::connect(CommitLog& log, const std::atomic<int64_t>& limit, Arri
   listener_ = listener;
 }
 
+int64_t Dispatcher::take_queue_offset(const AppendItem& item) {
+  if (item.light != nullptr) {
+    for (size_t i = 0; i < item.light->queues.size(); ++i)
+      item.light->offsets[i] = item.light->queues[i]->next_offset++;
+  }
+  return std::exchange(item.queue->next_offset, item.queue->next_offset + item.count);
+}
+
+void Dispatcher::give_back_queue_offset(const AppendItem& item) {
+  item.queue->next_offset -= item.count;
+  if (item.light == nullptr) return;
+  for (ConsumeQueue* queue : item.light->queues) --queue->next_offset;
+}
+
 size_t Dispatcher::late_properties(const AppendItem& item, std::span<char> out) {
+  if (item.light != nullptr) return write_light_places(*item.light, item.queue->next_offset, out);
   return write_inner_base(item.queue->next_offset, out);
 }
 
@@ -29,12 +44,28 @@ void Dispatcher::placed(std::span<const AppendItem> items) {
     if (const int32_t level = tags_.delay_level(item.spec.topic, item.spec.properties); level > 0) {
       tags_code = tags_.deliver_time_ms(level, item.store_timestamp_ms);
     }
-    if (!ring_.push({item.queue, item.queue_offset, item.physical_offset, item.size, item.count, tags_code,
-                     item.store_timestamp_ms})) {
+    if (!push({item.queue, item.queue_offset, item.physical_offset, item.size, item.count, tags_code,
+               item.store_timestamp_ms},
+              item.light)) {
       overflowed_ = true;
       overflow_seen_.store(true, std::memory_order_release);
     }
   }
+}
+
+// A record in many queues may be cut off by a full ring: then all of it comes again from the log.
+bool Dispatcher::push(Arrival item, const LightQueues* light) {
+  if (light == nullptr) return ring_.push(item);
+  item.more = !light->queues.empty();
+  if (!ring_.push(item)) return false;
+  for (size_t i = 0; i < light->queues.size(); ++i) {
+    item.queue = light->queues[i];
+    item.queue_offset = light->offsets[i];
+    item.count = 1;
+    item.more = i + 1 < light->queues.size();
+    if (!ring_.push(item)) return false;
+  }
+  return true;
 }
 
 void Dispatcher::pump() {
@@ -63,7 +94,7 @@ void Dispatcher::drain() {
     overflow_seen_.store(false, std::memory_order_release);
     if (ring_.front() == nullptr) log_until_ = log_->end();
   }
-  queues_.commit();
+  queues_.commit(unfinished_);
   tell();
 }
 
@@ -96,9 +127,23 @@ bool Dispatcher::drain_log(int64_t limit) {
     if (enters_queue(record.sys_flag) && QueueIndex::is_topic_name(record.topic)) {
       item.queue = queues_.get(record.topic, record.queue_id);
       item.tags_code = tags_.of_record(record);
+      find_light_places(record, light_);
+      item.more = !light_.empty();
     }
+    if (!deliver(item) || (item.more && !deliver_light(item))) return false;
+  }
+}
+
+bool Dispatcher::deliver_light(const Arrival& own) {
+  Arrival item = own;
+  for (size_t i = 0; i < light_.size(); ++i) {
+    item.queue = queues_.get(light_[i].name, light_queue_id);
+    item.queue_offset = light_[i].queue_offset;
+    item.count = 1;
+    item.more = i + 1 < light_.size();
     if (!deliver(item)) return false;
   }
+  return true;
 }
 
 // Said once per trouble, not once per try.
@@ -133,6 +178,8 @@ bool Dispatcher::deliver(const Arrival& item) {
       batch_[batch_size_++] = item;
     }
   }
+  unfinished_ = item.more ? item.physical_offset : -1;
+  if (item.more) return true;
   position_timestamp_.store(item.store_timestamp_ms, std::memory_order_release);
   last_record_.store(item.physical_offset, std::memory_order_release);
   position_.store(item.physical_offset + item.size, std::memory_order_release);
@@ -147,40 +194,65 @@ void Dispatcher::tell() {
 
 // The queue offset stands under no CRC. Each message in front of this one in its queue took its place in the log, so a
 // greater offset than that allows is damage, and putting it would bring the queue to places that no file can have.
-static bool is_possible(const message::RecordView& record, const ConsumeQueue& queue) {
+static bool is_possible(int64_t queue_offset, int64_t physical_offset, const ConsumeQueue& queue) {
   constexpr int64_t record_bytes_min = 91;  // of a record with an empty topic, body and properties
-  return record.queue_offset >= 0 &&
-         record.queue_offset <= std::max(queue.max_offset(), record.physical_offset / record_bytes_min);
+  return queue_offset >= 0 && queue_offset <= std::max(queue.max_offset(), physical_offset / record_bytes_min);
 }
 
 Result<bool> Dispatcher::feed(const message::RecordView& record, bool from_log_begin) {
   if (!enters_queue(record.sys_flag) || !QueueIndex::is_topic_name(record.topic)) return true;
-  if (record.physical_offset < queues_.dead_below(record.topic)) return true;
-  ConsumeQueue* queue = queues_.get(record.topic, record.queue_id);
-  if (!is_possible(record, *queue)) {
+  if (record.physical_offset >= queues_.dead_below(record.topic)) {
+    auto fed = feed_one(record, *queues_.get(record.topic, record.queue_id), record.queue_offset, messages_in(record),
+                        from_log_begin);
+    if (!fed || !*fed) return fed;
+  }
+  auto fed = feed_light(record, from_log_begin);
+  if (fed && *fed) queues_.commit(-1);
+  return fed;
+}
+
+// Other brokers believe what clients say about places in light queues.
+Result<bool> Dispatcher::feed_light(const message::RecordView& record, bool from_log_begin) {
+  find_light_places(record, light_);
+  for (const LightPlace& place : light_) {
+    if (record.physical_offset < queues_.dead_below(place.name)) continue;
+    ConsumeQueue* queue = queues_.get(place.name, light_queue_id);
+    const bool first_known = queue->max_offset() == 0 && log_->begin() > 0;
+    if (from_log_begin && !first_known && place.queue_offset - queue->max_offset() > light_hole_max) {
+      log_error("store", "queue {}: the record at log offset {} says it is message {} behind {}: it is left out",
+                place.name, record.physical_offset, place.queue_offset, queue->max_offset());
+      continue;
+    }
+    auto fed = feed_one(record, *queue, place.queue_offset, 1, from_log_begin);
+    if (!fed || !*fed) return fed;
+  }
+  return true;
+}
+
+// False: units are missing in front of this one.
+Result<bool> Dispatcher::feed_one(const message::RecordView& record, ConsumeQueue& queue, int64_t queue_offset,
+                                  int32_t count, bool from_log_begin) {
+  if (!is_possible(queue_offset, record.physical_offset, queue)) {
     log_error("store", "queue {}-{}: the record at log offset {} says it is message {}: damaged, it is left out",
-              queue->topic(), queue->id(), record.physical_offset, record.queue_offset);
+              queue.topic(), queue.id(), record.physical_offset, queue_offset);
     return true;
   }
-  const QueueUnit unit{record.physical_offset, record.total_size, messages_in(record), tags_.of_record(record)};
-  if (record.queue_offset < queue->max_offset() && queue->max_physical() <= record.physical_offset) {
+  const QueueUnit unit{record.physical_offset, record.total_size, count, tags_.of_record(record)};
+  if (queue_offset < queue.max_offset() && queue.max_physical() <= record.physical_offset) {
     // A later record with an offset that is taken: the topic was deleted and made again, and what came before is no
     // part of it.
-    if (Status s = queue->reset(); !s) return s.error();
+    if (Status s = queue.reset(); !s) return s.error();
   }
   // An empty queue may start anywhere only when nothing older is left in the log.
-  if (!from_log_begin && record.queue_offset > 0 && queue->max_offset() == 0) return false;
-  auto put = queue->put(record.queue_offset, unit, record.store_timestamp_ms);
+  if (!from_log_begin && queue_offset > 0 && queue.max_offset() == 0) return false;
+  auto put = queue.put(queue_offset, unit, record.store_timestamp_ms);
   if (!put) return put.error();
-  if (*put != ConsumeQueue::Put::hole) {
-    queues_.commit();
-    return true;
-  }
+  if (*put != ConsumeQueue::Put::hole) return true;
   if (!from_log_begin) return false;
-  log_error("store", "queue {}-{}: offset {} follows {}; the units between are left blank", queue->topic(), queue->id(),
-            record.queue_offset, queue->max_offset());
-  if (Status s = queue->fill_hole(record.queue_offset); !s) return s.error();
-  put = queue->put(record.queue_offset, unit, record.store_timestamp_ms);
+  log_error("store", "queue {}-{}: offset {} follows {}; the units between are left blank", queue.topic(), queue.id(),
+            queue_offset, queue.max_offset());
+  if (Status s = queue.fill_hole(queue_offset); !s) return s.error();
+  put = queue.put(queue_offset, unit, record.store_timestamp_ms);
   if (!put) return put.error();
   return true;
 }

@@ -21,6 +21,7 @@
 #include "store/dispatch/dispatch_ring.h"
 #include "store/dispatch/tags.h"
 #include "store/log/commit_log.h"
+#include "store/log/light_places.h"
 #include "store/log/log_reader.h"
 #include "store/queue/queue_index.h"
 
@@ -34,10 +35,8 @@ class Dispatcher final : public LaneHooks {
   void connect(CommitLog& log, const std::atomic<int64_t>& limit, ArrivalListener* listener);
 
   // --- under the append lane
-  int64_t take_queue_offset(const AppendItem& item) override {
-    return std::exchange(item.queue->next_offset, item.queue->next_offset + item.count);
-  }
-  void give_back_queue_offset(const AppendItem& item) override { item.queue->next_offset -= item.count; }
+  int64_t take_queue_offset(const AppendItem& item) override;
+  void give_back_queue_offset(const AppendItem& item) override;
   size_t late_properties(const AppendItem& item, std::span<char> out) override;
   void placed(std::span<const AppendItem> items) override;
 
@@ -57,9 +56,16 @@ class Dispatcher final : public LaneHooks {
 
  private:
   static constexpr size_t batch_max = 128;
+  // A greater hole in a light queue is none: the record lies about its place.
+  static constexpr int64_t light_hole_max = 1024;
 
   void drain();
+  bool push(Arrival item, const LightQueues* light);
+  Result<bool> feed_one(const message::RecordView& record, ConsumeQueue& queue, int64_t queue_offset, int32_t count,
+                        bool from_log_begin);
+  Result<bool> feed_light(const message::RecordView& record, bool from_log_begin);
   bool drain_ring(int64_t limit);
+  bool deliver_light(const Arrival& own);
   bool drain_log(int64_t limit);
   bool deliver(const Arrival& item);
   bool refuse(const Arrival& item, const Error& error);
@@ -81,6 +87,8 @@ class Dispatcher final : public LaneHooks {
   std::array<Arrival, batch_max> batch_;  // guarded by work_
   size_t batch_size_ = 0;                 // guarded by work_
   bool refused_ = false;                  // guarded by work_; the last unit could not be put
+  int64_t unfinished_ = -1;        // guarded by work_; the record that some of its queues have and others have not
+  std::vector<LightPlace> light_;  // guarded by work_, or used while opening
 
   std::atomic<int64_t> position_{0};
   std::atomic<int64_t> position_timestamp_{0};

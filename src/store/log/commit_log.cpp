@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cassert>
+#include <cstring>
 
 #include "merlin/base/log.h"
 
@@ -118,6 +119,7 @@ bool CommitLog::add_late_properties(AppendItem& item, uint8_t* record) {
   std::array<char, late_bytes_limit> text;
   assert(item.late_bytes_max <= late_bytes_limit);
   const size_t size = hooks_.late_properties(item, std::span(text).first(static_cast<size_t>(item.late_bytes_max)));
+  if (size > static_cast<size_t>(item.late_bytes_max)) return false;
   const int32_t extended = message::extend_properties(item.spec, record, {text.data(), size});
   const auto segment_room = options_.segment_size_bytes - static_cast<int64_t>(message::blank_bytes);
   if (extended == 0 || extended > options_.record_bytes_max || extended > segment_room) return false;
@@ -130,6 +132,7 @@ Status CommitLog::place(std::span<AppendItem> items, const Buffer& scratch, size
   const int64_t now_ms = store_time_ms();
   // The scratch belongs to the caller, who lent it for writing; stamping is the last touch.
   auto* bytes = const_cast<uint8_t*>(scratch.data());
+  uint8_t* to = bytes;  // records move up behind one that did not need all of its room
   int64_t end = end_.load(std::memory_order_relaxed);
   Run run;
   while (placed < items.size()) {
@@ -151,17 +154,16 @@ Status CommitLog::place(std::span<AppendItem> items, const Buffer& scratch, size
       if (Status s = write_run(run); !s) return s;
       if (Status s = roll(end); !s) return s;
     }
-    if (run.size > 0 && run.bytes + run.size != bytes) {  // room that a record did not need lies in between
-      if (Status s = write_run(run); !s) return s;
-    }
-    if (run.size == 0) run = Run{current_.get(), end, bytes, 0};
+    if (run.size == 0) run = Run{current_.get(), end, to, 0};
     for (; placed < group; ++placed) {
       AppendItem& item = items[placed];
       item.physical_offset = end;
       item.queue_offset = item.queue == nullptr ? 0 : hooks_.take_queue_offset(item);
       item.store_timestamp_ms = now_ms;
       message::stamp_record(bytes, item.queue_offset, end, now_ms);
+      if (bytes != to) std::memmove(to, bytes, static_cast<size_t>(item.size));
       bytes += item.size;
+      to += item.size;
       run.size += static_cast<size_t>(item.size);
       end += item.size;
     }

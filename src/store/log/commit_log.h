@@ -33,7 +33,7 @@ class LaneHooks {
   // Gives the ones taken last back. Calls come in reverse order of taking.
   virtual void give_back_queue_offset(const AppendItem& item) = 0;
   // Writes the properties that depend on the item's place, in their encoded form, and returns their size. Nothing has
-  // been taken for the item yet. `out` holds its late_bytes_max.
+  // been taken for the item yet. `out` holds its late_bytes_max; a greater size says that it is too small.
   virtual size_t late_properties(const AppendItem& item, std::span<char> out) = 0;
   // The items with code ok are placed; a moment later end() covers them.
   virtual void placed(std::span<const AppendItem> items) = 0;

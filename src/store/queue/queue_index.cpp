@@ -4,6 +4,9 @@
 #include <mutex>
 #include <tuple>
 
+#include "merlin/message/names.h"
+#include "store/message_store.h"
+
 namespace merlin::store {
 
 // The pair min_ and min_physical_ changes seldom; one mutex for all queues keeps it whole.
@@ -119,11 +122,36 @@ void QueueIndex::bury_below(int64_t log_end) {
 ConsumeQueue* QueueIndex::get(std::string_view topic, int32_t queue_id) {
   if (ConsumeQueue* queue = find(topic, queue_id)) return queue;
   const std::unique_lock lock(mutex_);
+  return get_locked(topic, queue_id);
+}
+
+// REQUIRES: mutex_ held for writing.
+ConsumeQueue* QueueIndex::get_locked(std::string_view topic, int32_t queue_id) {
   QueueTopic& entry = topic_entry(topic);
   auto q = place_of(entry, queue_id);
-  if (q == entry.queues.end() || (*q)->id() != queue_id) q = entry.queues.insert(q, make(entry, queue_id));
+  const bool is_new = q == entry.queues.end() || (*q)->id() != queue_id;
+  if (is_new) q = entry.queues.insert(q, make(entry, queue_id));
+  if (message::is_lmq(topic) && (is_new || (*q)->hidden_)) count_light(1, is_new ? 0 : -1);
   (*q)->hidden_ = false;
   return q->get();
+}
+
+ConsumeQueue* QueueIndex::get_light(std::string_view name, int64_t max) {
+  if (ConsumeQueue* queue = find(name, light_queue_id)) return queue;
+  const std::unique_lock lock(mutex_);
+  const auto t = topics_.find(name);
+  const bool is_there = t != topics_.end() && std::any_of(t->second->queues.begin(), t->second->queues.end(),
+                                                          [](const auto& queue) { return !queue->hidden_; });
+  if (!is_there && light_count() >= max) return nullptr;
+  return get_locked(name, light_queue_id);
+}
+
+// REQUIRES: mutex_ held for writing.
+void QueueIndex::count_light(int64_t more_shown, int64_t more_hidden) {
+  light_shown_ += more_shown;
+  light_hidden_ += more_hidden;
+  light_count_.store(light_shown_ + std::max(light_hidden_ - light_deleted_free, int64_t{0}),
+                     std::memory_order_relaxed);
 }
 
 bool QueueIndex::knows(std::string_view topic) const {
@@ -162,7 +190,10 @@ void QueueIndex::hide(std::string_view topic) {
   const std::unique_lock lock(mutex_);
   const auto t = topics_.find(topic);
   if (t == topics_.end()) return;
-  for (const auto& queue : t->second->queues) queue->hidden_ = true;
+  for (const auto& queue : t->second->queues) {
+    if (message::is_lmq(topic) && !queue->hidden_) count_light(-1, 1);
+    queue->hidden_ = true;
+  }
 }
 
 Status QueueIndex::reset_all() {

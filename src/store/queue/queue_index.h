@@ -122,6 +122,12 @@ class QueueIndex {
   ConsumeQueue* find(std::string_view topic, int32_t queue_id) const;
   // REQUIRES: is_topic_name(topic).
   ConsumeQueue* get(std::string_view topic, int32_t queue_id);
+  // A light queue; nullptr when it is a new one and there are `max` already.
+  ConsumeQueue* get_light(std::string_view name, int64_t max);
+  // The light queues that count: those there are, and of those deleted in this run, which still take memory, the ones
+  // beyond light_deleted_free.
+  int64_t light_count() const { return light_count_.load(std::memory_order_relaxed); }
+  static constexpr int64_t light_deleted_free = 100'000;
   // Whether the topic has, or had in this run, a queue or a grave.
   bool knows(std::string_view topic) const;
   // Those that were asked for or loaded and not hidden since.
@@ -161,8 +167,9 @@ class QueueIndex {
   // --- dispatch
   // Called, from any thread, when put() was refused for want of room and there is some again. Set before opened().
   void set_on_room(std::function<void()> on_room) { on_room_ = std::move(on_room); }
-  // A round of put() is over.
-  virtual void commit() {}
+  // A round of put() is over. `unfinished`: the physical offset of a record that not all of its queues have yet; -1:
+  // none.
+  virtual void commit(int64_t unfinished) { (void)unfinished; }
   // Records of the topic below this offset belong to one that was deleted.
   int64_t dead_below(std::string_view topic) const;
   void set_dead_below(std::string_view topic, int64_t physical_offset);
@@ -218,6 +225,8 @@ class QueueIndex {
   using Topics = std::unordered_map<std::string_view, std::unique_ptr<QueueTopic>>;
 
   QueueTopic& topic_entry(std::string_view topic);  // REQUIRES: mutex_ held for writing
+  ConsumeQueue* get_locked(std::string_view topic, int32_t queue_id);
+  void count_light(int64_t more_shown, int64_t more_hidden);
 
   std::function<void()> on_room_;
   std::vector<FloorRow> floors_;        // used while opening
@@ -225,6 +234,9 @@ class QueueIndex {
   std::vector<FloorRow> lasting_;       // constant after opened()
   std::atomic<int64_t> log_begin_{0};
   std::atomic<bool> any_dead_{false};
+  std::atomic<int64_t> light_count_{0};
+  int64_t light_shown_ = 0;   // guarded by mutex_
+  int64_t light_hidden_ = 0;  // guarded by mutex_
   mutable std::shared_mutex mutex_;
   Topics topics_;  // guarded by mutex_; keys lie in the topics
 };

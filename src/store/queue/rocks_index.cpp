@@ -168,7 +168,7 @@ Status RocksIndex::opened(int64_t log_begin, const std::atomic<int64_t>& durable
   if (Status s = QueueIndex::opened(log_begin, durable); !s) return s;
   durable_ = &durable;
   if (Status s = floors_.write(lasting_rows()); !s) return s;
-  commit();
+  commit(-1);
   // Nothing that is in the log now can get lost without the start noticing: the mark names a record.
   if (Status s = write_pending(INT64_MAX); !s) return s;
   {
@@ -215,18 +215,26 @@ void RocksIndex::add_to_round(const Item& item) {
   round_.push_back(item);
 }
 
-void RocksIndex::commit() {
-  if (round_.empty()) return;
+void RocksIndex::commit(int64_t unfinished) {
+  // The units of one record get into the database together, or a crash between would lose some of them behind the mark.
+  size_t whole = round_.size();
+  while (unfinished >= 0 && whole > 0) {
+    const QueueUnit& last = round_[whole - 1].unit;
+    if (!last.blank() && last.physical_offset != unfinished) break;
+    --whole;
+  }
+  if (whole == 0) return;
+  const auto end = round_.begin() + static_cast<std::ptrdiff_t>(whole);
   size_t before = 0;
   size_t after = 0;
   {
     const std::lock_guard lock(mutex_);
     before = pending_.size();
-    pending_.insert(pending_.end(), round_.begin(), round_.end());
+    pending_.insert(pending_.end(), round_.begin(), end);
     after = pending_.size();
   }
   pending_count_.store(after, std::memory_order_relaxed);
-  round_.clear();
+  round_.erase(round_.begin(), end);
   if (thread_.joinable()) {
     if (before == 0 || (before < batch_units_max && after >= batch_units_max)) wake_.notify_one();
   } else if (after >= batch_units_max) {
@@ -313,9 +321,11 @@ void RocksIndex::shout(const Status& status) {
 size_t RocksIndex::take(int64_t durable) {
   const std::lock_guard lock(mutex_);
   taken_.clear();
+  int64_t record = -1;
   for (const Item& item : pending_) {
-    const bool same_record = !taken_.empty() && taken_.back().unit.physical_offset == item.unit.physical_offset;
-    if (taken_.size() >= batch_units_max && !same_record) break;
+    // A blank belongs to the record behind it; it may come along in front of that.
+    if (taken_.size() >= batch_units_max && !item.unit.blank() && item.unit.physical_offset != record) break;
+    if (!item.unit.blank()) record = item.unit.physical_offset;
     if (!item.unit.blank() && item.unit.physical_end() > durable) break;
     taken_.push_back(item);
   }

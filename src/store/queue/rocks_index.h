@@ -44,7 +44,7 @@ class RocksIndex final : public QueueIndex {
   Status start_from(const Start& start) override;
   Status reset_all() override;
   Status opened(int64_t log_begin, const std::atomic<int64_t>& durable) override;
-  void commit() override;
+  void commit(int64_t unfinished) override;
   Status remove_topic(std::string_view topic) override;
   Status save(Progress& now, Save how) override;
   bool in_files() const override { return false; }
