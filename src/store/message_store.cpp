@@ -168,14 +168,17 @@ Status MessageStore::record_at(int64_t physical_offset, LogBytes& out) const {
   return impl_->record_at(physical_offset, out);
 }
 
-Status MessageStore::query(std::string_view topic, std::string_view key, int32_t count_max, int64_t begin_ms,
-                           int64_t end_ms, LogBytes& out, int64_t& index_last_timestamp_ms,
+Status MessageStore::query(std::string_view topic, std::string_view key, KeyKind kind, int32_t count_max,
+                           int64_t begin_ms, int64_t end_ms, LogBytes& out, int64_t& index_last_timestamp_ms,
                            int64_t& index_last_physical_offset) const {
   index_last_timestamp_ms = 0;
   index_last_physical_offset = 0;
   if (impl_->index == nullptr) return {};
-  auto found = impl_->index->query(topic, key, count_max, begin_ms, end_ms);
+  const std::string name = kind == KeyKind::tag ? indexed_tag(key) : std::string(key);
+  auto found = impl_->index->query(topic, name, count_max, begin_ms, end_ms);
   if (!found) return found.error();
+  if (found->physical_offsets.empty()) return {};
+  std::sort(found->physical_offsets.begin(), found->physical_offsets.end());
   index_last_timestamp_ms = found->last_update_timestamp_ms;
   index_last_physical_offset = found->last_update_physical_offset;
   // Retention may be ahead of the index: such entries are passed over. Damage is told only where nothing else was

@@ -209,6 +209,8 @@ class ArrivalListener {
 
 enum class DurableCode { durable, timed_out, failed };
 
+enum class KeyKind { key, tag };  // key: a word of KEYS or a unique id
+
 struct QueueName {
   std::string topic;
   int32_t queue_id = 0;
@@ -286,10 +288,11 @@ class MessageStore {
 
   // The record at a physical offset; Errc::not_found when no record starts there, Errc::corrupt when one did.
   Status record_at(int64_t physical_offset, LogBytes& out) const;
-  // Records whose topic#key hash fits, newest first, stored within [begin_ms, end_ms]. Hash-only: clients check the
-  // keys.
-  Status query(std::string_view topic, std::string_view key, int32_t count_max, int64_t begin_ms, int64_t end_ms,
-               LogBytes& out, int64_t& index_last_timestamp_ms, int64_t& index_last_physical_offset) const;
+  // The newest records whose hash of topic and key fits, oldest first, stored within [begin_ms, end_ms]. Hash-only:
+  // clients check the keys. Where the index has no such entry, the index_last_* are 0, as in Apache 5.5.
+  Status query(std::string_view topic, std::string_view key, KeyKind kind, int32_t count_max, int64_t begin_ms,
+               int64_t end_ms, LogBytes& out, int64_t& index_last_timestamp_ms,
+               int64_t& index_last_physical_offset) const;
 
   // Deletes expired segments at the next look, whatever the hour is (DELETE_EXPIRED_COMMITLOG).
   void delete_expired_soon();

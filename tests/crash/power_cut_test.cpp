@@ -148,7 +148,8 @@ std::string index_violation(StoreFixture& f, const Memory& memory, const Shown& 
     LogBytes found;
     int64_t last_timestamp = 0;
     int64_t last_offset = 0;
-    if (!f.store->query(one->topic, one->key, 64, 0, INT64_MAX, found, last_timestamp, last_offset).ok())
+    if (!f.store->query(one->topic, one->key, store::KeyKind::key, 64, 0, INT64_MAX, found, last_timestamp, last_offset)
+             .ok())
       return "query failed";
     int hits = 0;
     for (const message::RecordView& record : records_of(found)) hits += as_text(record.body) == one->body ? 1 : 0;

@@ -7,6 +7,7 @@
 #include "meta/journal.h"
 #include "meta/json_cursor.h"
 #include "store/index/index_file.h"
+#include "store/index/key_index.h"
 
 namespace merlin::tool {
 
@@ -25,9 +26,8 @@ bool has_key_hash(const message::RecordView& record, int32_t hash) {
   const auto is_it = [&](std::string_view key) { return store::index_key_hash(topic, topic_hash, key) == hash; };
   const auto unique = message::find_property(record.properties, message::property::unique_key);
   if (unique && is_it(*unique)) return true;
-  // Apache 5.5 enters tags as well.
   const auto tags = message::find_property(record.properties, message::property::tags);
-  if (tags && is_it("T#" + std::string(*tags))) return true;
+  if (tags && is_it(store::indexed_tag(*tags))) return true;
   std::string_view keys = message::find_property(record.properties, message::property::keys).value_or("");
   while (!keys.empty()) {
     const size_t space = keys.find(' ');

@@ -123,10 +123,13 @@ struct QueryMessageHeader {
   int32_t max_num = 0;
   int64_t begin_timestamp = 0;
   int64_t end_timestamp = 0;
+  std::string_view index_type;  // T: the key is a tag; anything else: a key or unique id
+  bool by_unique_key = false;
   using H = QueryMessageHeader;
   static constexpr auto fields =
       std::make_tuple(required("topic", &H::topic), required("key", &H::key), required("maxNum", &H::max_num),
-                      required("beginTimestamp", &H::begin_timestamp), required("endTimestamp", &H::end_timestamp));
+                      required("beginTimestamp", &H::begin_timestamp), required("endTimestamp", &H::end_timestamp),
+                      optional("indexType", &H::index_type), optional("_UNIQUE_KEY_QUERY", &H::by_unique_key));
 };
 
 struct UnregisterClientHeader {

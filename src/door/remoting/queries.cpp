@@ -33,14 +33,15 @@ void QueriesDoor::query(rpc::Request& request) {
   const auto header = header_or_answer<QueryMessageHeader>(request);
   if (!header) return;
   int32_t count_max = header->max_num;
-  if (const std::string_view* unique = request.command().find("_UNIQUE_KEY_QUERY");
-      unique != nullptr && *unique == "true") {
+  store::KeyKind kind = header->index_type == "T" ? store::KeyKind::tag : store::KeyKind::key;
+  if (header->by_unique_key) {
     count_max = query_messages_max_;
+    kind = store::KeyKind::key;
   }
   store::LogBytes bytes;
   int64_t last_timestamp_ms = 0;
   int64_t last_physical_offset = 0;
-  const Status found = store_.query(header->topic, header->key, count_max, header->begin_timestamp,
+  const Status found = store_.query(header->topic, header->key, kind, count_max, header->begin_timestamp,
                                     header->end_timestamp, bytes, last_timestamp_ms, last_physical_offset);
   const auto fill = [&](wire::CommandWriter& w) {
     w.field("indexLastUpdateTimestamp", last_timestamp_ms);

@@ -42,6 +42,7 @@ int64_t name_at(int64_t wall_ms) {
 struct IndexedProperties {
   std::optional<std::string_view> unique_key;
   std::string_view keys;
+  std::string_view tag;
 };
 
 IndexedProperties indexed_properties(std::string_view properties) {
@@ -49,12 +50,17 @@ IndexedProperties indexed_properties(std::string_view properties) {
   message::for_each_property(properties, [&](std::string_view name, std::string_view value) {
     if (name == message::property::unique_key) found.unique_key = value;
     if (name == message::property::keys) found.keys = value;
+    if (name == message::property::tags) found.tag = value;
     return true;
   });
   return found;
 }
 
 }  // namespace
+
+std::string indexed_tag(std::string_view tag) {
+  return "T#" + std::string(tag);
+}
 
 struct KeyIndex::Impl {
   Impl(std::string dir_path, FileSystem& file_system, const Clock& a_clock, KeyIndexOptions o)
@@ -229,11 +235,11 @@ Status KeyIndex::put(const message::RecordView& record) {
   return {};
 }
 
-// Fills `hashes` in Apache's order: UNIQ_KEY, then the words of KEYS.
+// Fills `hashes` in Apache's order: UNIQ_KEY, the words of KEYS, the tag.
 void KeyIndex::Impl::collect(const message::RecordView& record) {
   hashes.clear();
   const IndexedProperties found = indexed_properties(record.properties);
-  if (!found.unique_key && found.keys.empty()) return;
+  if (!found.unique_key && found.keys.empty() && found.tag.empty()) return;
   if (record.topic != hashed_topic || hashed_topic.empty()) {
     hashed_topic = record.topic;
     topic_hash = message::java_hash(hashed_topic + "#");
@@ -245,6 +251,7 @@ void KeyIndex::Impl::collect(const message::RecordView& record) {
     if (space > 0) hashes.push_back(index_key_hash(record.topic, topic_hash, rest.substr(0, space)));
     rest.remove_prefix(std::min(space + 1, rest.size()));
   }
+  if (!found.tag.empty()) hashes.push_back(index_key_hash(record.topic, topic_hash, indexed_tag(found.tag)));
 }
 
 Status KeyIndex::Impl::add(const message::RecordView& record) {

@@ -31,6 +31,9 @@ struct KeyIndexOptions {
   int64_t sync_interval_ms = 10'000;  // flush() syncs no more often: a busy index dirties all its slots every second
 };
 
+// The name under which the tag of a message stands among the keys of its topic (Apache 5.5).
+std::string indexed_tag(std::string_view tag);
+
 struct KeyQueryResult {
   std::vector<int64_t> physical_offsets;  // newest first, as Apache's IndexService; twice where Java put it twice
   int64_t last_update_timestamp_ms = 0;   // store time of the newest record in the index
@@ -49,8 +52,9 @@ class KeyIndex {
   // repaired: cut at the first entry that does not fit and never reaching `log_end_offset`.
   Status open(int64_t checkpoint_index_timestamp_ms, bool clean, int64_t log_end_offset = INT64_MAX);
 
-  // Adds UNIQ_KEY and each word of KEYS. Records at or below the last one put are skipped, as are rollback-typed ones.
-  // On an error the record was not added (or not wholly) and put() may be called again with it.
+  // Adds UNIQ_KEY, each word of KEYS, and TAGS as indexed_tag(). Records at or below the last one put are skipped, as
+  // are rollback-typed ones. On an error the record was not added (or not wholly) and put() may be called again with
+  // it.
   Status put(const message::RecordView& record);
 
   // Where to go on reading the log: everything below is in the index. It may be the start of a record that is in

@@ -244,7 +244,7 @@ std::string Oracle::check_keys(store::MessageStore& store, const Shown& shown) c
       int64_t timestamp = 0;
       int64_t offset = 0;
       const std::string key = key_of(known->second);
-      if (!store.query(queue.first, key, 64, 0, INT64_MAX, found, timestamp, offset).ok())
+      if (!store.query(queue.first, key, store::KeyKind::key, 64, 0, INT64_MAX, found, timestamp, offset).ok())
         return "query failed: " + key;
       int hits = 0;
       for (ByteView slice : found.slices) {

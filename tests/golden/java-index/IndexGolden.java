@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
@@ -108,6 +109,7 @@ public class IndexGolden {
         out.printf("layout\t%d\t%d%n", SLOTS, ENTRIES);
         String minHash = minHashKey(TOPICS[0]);
         String[] words = {"order-1", "order-2", "ключ", "a", "😀x", "order-1", minHash};
+        String[] tags = {"a", "T#a", "метка", "", "order-1"};
         long offset = 0;
         long time = 1_700_000_000_123L;
         List<String> keysSeen = new ArrayList<>(Arrays.asList(words));
@@ -121,9 +123,15 @@ public class IndexGolden {
                 keys.append(words[random.nextInt(words.length)]).append(k == 2 ? "  " : " ");
             }
             String keyText = i % 11 == 2 ? null : i % 5 == 0 ? keys.toString().trim() : keys.toString();
+            String tag = i % 4 == 1 ? tags[i % tags.length] : null;
+            Map<String, String> properties = new HashMap<>();
+            if (tag != null) {
+                properties.put("TAGS", tag);
+            }
             long at = i == 33 ? offset - 1000 : offset; // one that the index has passed already
-            index.buildIndex(new DispatchRequest(topic, 0, at, size, 0, time, i, keyText, uniq, sysFlag, 0, new HashMap<>()));
-            out.printf("put\t%s\t%d\t%d\t%d\t%d\t%s\t%s%n", hex(topic), at, size, time, sysFlag, hex(uniq), hex(keyText));
+            index.buildIndex(new DispatchRequest(topic, 0, at, size, 0, time, i, keyText, uniq, sysFlag, 0, properties));
+            out.printf("put\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s%n", hex(topic), at, size, time, sysFlag, hex(uniq), hex(keyText),
+                hex(tag));
             if (uniq != null) {
                 keysSeen.add(uniq);
             }
@@ -137,15 +145,15 @@ public class IndexGolden {
         windows.add(new long[] {1_700_000_000_000L, 1_700_000_020_000L});
         windows.add(new long[] {1_700_000_070_000L, Long.MAX_VALUE});
         for (String topic : TOPICS) {
+            for (String tag : tags) {
+                for (String type : new String[] {"T", "t", "K", "U", ""}) {
+                    ask(index, out, topic, tag, 1000, windows.get(0), type);
+                }
+            }
             for (String key : keysSeen) {
                 for (int w = 0; w < (key.length() > 20 ? 1 : windows.size()); w++) {
                     for (int max : key.length() > 20 ? new int[] {32} : new int[] {3, 1000}) {
-                        QueryOffsetResult r = index.queryOffset(topic, key, max, windows.get(w)[0], windows.get(w)[1]);
-                        if (r.getPhyOffsets().isEmpty() && key.length() > 20) {
-                            continue;
-                        }
-                        out.printf("query\t%s\t%s\t%d\t%d\t%d\t%s\t%d\t%d%n", hex(topic), hex(key), max, windows.get(w)[0],
-                            windows.get(w)[1], text(r), r.getIndexLastUpdateTimestamp(), r.getIndexLastUpdatePhyoffset());
+                        ask(index, out, topic, key, max, windows.get(w), "");
                     }
                 }
             }
@@ -157,6 +165,15 @@ public class IndexGolden {
             out.printf("file\t%s\t%s%n", f.getName(), hex(Files.readAllBytes(f.toPath())));
         }
         out.close();
+    }
+
+    static void ask(IndexService index, PrintStream out, String topic, String key, int max, long[] window, String type) {
+        QueryOffsetResult r = index.queryOffset(topic, key, max, window[0], window[1], type);
+        if (r.getPhyOffsets().isEmpty() && key.length() > 20) {
+            return;
+        }
+        out.printf("query\t%s\t%s\t%d\t%d\t%d\t%s\t%d\t%d\t%s%n", hex(topic), hex(key), max, window[0], window[1],
+            text(r), r.getIndexLastUpdateTimestamp(), r.getIndexLastUpdatePhyoffset(), hex(type));
     }
 
     static String text(QueryOffsetResult r) {
@@ -179,7 +196,7 @@ public class IndexGolden {
                 continue;
             }
             QueryOffsetResult r = index.queryOffset(unhex(part[1]), unhex(part[2]), Integer.parseInt(part[3]),
-                Long.parseLong(part[4]), Long.parseLong(part[5]));
+                Long.parseLong(part[4]), Long.parseLong(part[5]), unhex(part[9]));
             checks++;
             if (!text(r).equals(part[6]) || r.getIndexLastUpdateTimestamp() != Long.parseLong(part[7])
                 || r.getIndexLastUpdatePhyoffset() != Long.parseLong(part[8])) {

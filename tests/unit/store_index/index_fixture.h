@@ -24,11 +24,13 @@ struct TestRecord {
   int32_t sys_flag = 0;
   std::optional<std::string> unique_key = {};
   std::optional<std::string> keys = {};
+  std::optional<std::string> tag = {};
 };
 
 inline Status put(KeyIndex& index, const TestRecord& r) {
   std::string properties;
   if (r.keys) message::append_property(properties, message::property::keys, *r.keys);
+  if (r.tag) message::append_property(properties, message::property::tags, *r.tag);
   message::append_property(properties, "OTHER", "x");
   if (r.unique_key) message::append_property(properties, message::property::unique_key, *r.unique_key);
   message::RecordView view;

@@ -37,7 +37,7 @@ class IndexGolden : public testing::Test {
       }
       if (row[0] == "put") {
         records_.push_back({*unhex(row[1]), std::stoll(row[2]), std::stoi(row[3]), std::stoll(row[4]),
-                            std::stoi(row[5]), unhex(row[6]), unhex(row[7])});
+                            std::stoi(row[5]), unhex(row[6]), unhex(row[7]), unhex(row[8])});
       }
       if (row[0] == "query") queries_.push_back(row);
       if (row[0] == "file") java_files_.emplace_back(row[1], *unhex(row[2]));
@@ -49,11 +49,12 @@ class IndexGolden : public testing::Test {
 
   void expect_java_answers(const KeyIndex& index) const {
     for (const Row& q : queries_) {
-      const auto found = index.query(*unhex(q[1]), *unhex(q[2]), std::stoi(q[3]), std::stoll(q[4]), std::stoll(q[5]));
+      const std::string key = q[9] == "'54" ? indexed_tag(*unhex(q[2])) : *unhex(q[2]);
+      const auto found = index.query(*unhex(q[1]), key, std::stoi(q[3]), std::stoll(q[4]), std::stoll(q[5]));
       ASSERT_TRUE(found.ok());
       std::string text;
       for (const int64_t offset : found->physical_offsets) text += (text.empty() ? "" : ",") + std::to_string(offset);
-      EXPECT_EQ(text.empty() ? "-" : text, q[6]) << *unhex(q[1]) << "#" << *unhex(q[2]);
+      EXPECT_EQ(text.empty() ? "-" : text, q[6]) << *unhex(q[1]) << "#" << key;
       EXPECT_EQ(found->last_update_timestamp_ms, std::stoll(q[7]));
       EXPECT_EQ(found->last_update_physical_offset, std::stoll(q[8]));
     }

@@ -39,6 +39,18 @@ TEST_F(KeyIndexTest, finds_keys_newest_first) {
   EXPECT_EQ(index->indexed_offset(), 300);
 }
 
+TEST_F(KeyIndexTest, tags_are_found_apart_from_keys) {
+  auto index = open(files_);
+  ASSERT_TRUE(put(*index, {.offset = 0, .keys = "a", .tag = "b"}).ok());
+  ASSERT_TRUE(put(*index, {.offset = 100, .tag = "a"}).ok());
+  ASSERT_TRUE(put(*index, {.offset = 200, .tag = ""}).ok());
+  EXPECT_EQ(offsets(*index, "T", "a"), (std::vector<int64_t>{0}));
+  EXPECT_EQ(offsets(*index, "T", "b"), (std::vector<int64_t>{}));
+  EXPECT_EQ(offsets(*index, "T", indexed_tag("a")), (std::vector<int64_t>{100}));
+  EXPECT_EQ(offsets(*index, "T", indexed_tag("b")), (std::vector<int64_t>{0}));
+  EXPECT_EQ(offsets(*index, "T", indexed_tag("")), (std::vector<int64_t>{}));
+}
+
 TEST_F(KeyIndexTest, an_empty_index_answers_and_a_record_at_offset_0_is_taken) {
   auto index = open(files_);
   EXPECT_EQ(index->indexed_offset(), 0);

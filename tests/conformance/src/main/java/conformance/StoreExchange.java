@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
@@ -257,6 +258,12 @@ public final class StoreExchange {
       Message message = sent.get(i);
       Check.settles(75_000, () -> Mail.verifyAll(List.of(message), bed.tool().queryMessage(topic, message.getKeys(), 8,
           System.currentTimeMillis() - 3_600_000, System.currentTimeMillis() + 60_000).getMessageList()));
+    }
+    // By tag: the newest of a tag, at most as many as the broker gives.
+    for (String tag : Release.NAME.equals("4.9") ? List.<String>of() : List.of("batch", "tag0", "tag4")) {
+      List<Message> tagged = sent.stream().filter(m -> tag.equals(m.getTags())).collect(Collectors.toList());
+      List<Message> newest = tagged.subList(Math.max(tagged.size() - 64, 0), tagged.size());
+      Check.settles(75_000, () -> Mail.verifyAll(newest, Release.byTag(bed, topic, tag, 64)));
     }
     // By unique id: the client asks the index for it, since it is no offset id.
     for (int i = 0; i < got.size(); i += 211) {

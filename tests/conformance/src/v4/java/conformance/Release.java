@@ -1,7 +1,9 @@
 package conformance;
 
+import java.util.List;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.impl.MQClientAPIImpl;
+import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.protocol.heartbeat.MessageModel;
 
 /** What is particular to the 4.9 client. */
@@ -14,6 +16,11 @@ final class Release {
 
   static void broadcast(DefaultMQPushConsumer consumer) {
     consumer.setMessageModel(MessageModel.BROADCASTING);
+  }
+
+  /** This client has no such query. */
+  static List<MessageExt> byTag(Bed bed, String topic, String tag, int max) {
+    throw new UnsupportedOperationException();
   }
 
   static void deleteTopicInNameServer(MQClientAPIImpl api, String namesrv, String topic) throws Exception {

@@ -1,7 +1,9 @@
 package conformance;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Properties;
+import java.util.stream.Collectors;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
@@ -43,6 +45,7 @@ final class AdminScenarios {
     suite.add("mqadmin_group_life", AdminScenarios::groupLife);
     suite.add("mqadmin_broker_config", AdminScenarios::brokerConfig);
     suite.add("mqadmin_query_messages", AdminScenarios::queryMessages);
+    suite.add("mqadmin_query_by_kind_and_time", AdminScenarios::queryByKindAndTime);
     suite.add("mqadmin_reset_offset", AdminScenarios::resetOffset);
   }
 
@@ -191,6 +194,54 @@ final class AdminScenarios {
     AdminTool.line(tool.output("queryMsgByKey"), result.getMsgId(), "0", "0");
     AdminTool.line(tool.output("queryMsgByUniqueKey"), "Topic:", topic);
     AdminTool.line(tool.output("queryMsgByUniqueKey"), "Queue Offset:", "0");
+  }
+
+  /** The same word as key of one message and tag of another, and windows of time around and between messages. */
+  static void queryByKindAndTime(Bed bed) throws Exception {
+    String topic = bed.topic(1);
+    DefaultMQProducer producer = bed.producer();
+    Message byKey = Mail.make(topic, "other");
+    byKey.setKeys(List.of("word", "both"));
+    Message early = Mail.make(topic, "word");
+    early.setKeys("both");
+    Message late = Mail.make(topic, "word");
+    SendResult keyed = producer.send(byKey);
+    SendResult first = producer.send(early);
+    Thread.sleep(2_500); // the index counts in seconds
+    long between = System.currentTimeMillis();
+    Thread.sleep(2_500);
+    SendResult second = producer.send(late);
+    Check.settles(15_000, () -> Mail.verifyAll(List.of(early, late), Release.byTag(bed, topic, "word", 32)));
+
+    AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
+    String before = String.valueOf(between);
+    tool.begin("key", new QueryMsgByKeySubCommand(), "-t", topic, "-k", "word");
+    tool.begin("K", new QueryMsgByKeySubCommand(), "-t", topic, "-k", "both", "-p", "K");
+    tool.begin("T", new QueryMsgByKeySubCommand(), "-t", topic, "-k", "word", "-p", "T");
+    tool.begin("T -m", new QueryMsgByKeySubCommand(), "-t", topic, "-k", "word", "-p", "T", "-m", "1");
+    tool.begin("T -e", new QueryMsgByKeySubCommand(), "-t", topic, "-k", "word", "-p", "T", "-e", before);
+    tool.begin("T -b", new QueryMsgByKeySubCommand(), "-t", topic, "-k", "word", "-p", "T", "-b", before);
+    tool.begin("K -b", new QueryMsgByKeySubCommand(), "-t", topic, "-k", "both", "-p", "K", "-b", before);
+    tool.begin("T none", new QueryMsgByKeySubCommand(), "-t", topic, "-k", "both", "-p", "T");
+    tool.begin("T -l", new QueryMsgByKeySubCommand(), "-t", topic, "-k", "word", "-p", "T", "-l", "1");
+    tool.begin("unique", new QueryMsgByUniqueKeySubCommand(), "-t", topic, "-i", second.getMsgId());
+    expectIds(tool.output("key"), keyed);
+    expectIds(tool.output("K"), keyed, first);
+    expectIds(tool.output("T"), first, second);
+    expectIds(tool.output("T -m"), second);
+    expectIds(tool.output("T -e"), first);
+    expectIds(tool.output("T -b"), second);
+    expectIds(tool.output("T -l"), first, second);
+    Check.fails(Check.Failed.class, "no key in this time", () -> tool.output("K -b"));
+    Check.fails(Check.Failed.class, "no such tag", () -> tool.output("T none"));
+    AdminTool.line(tool.output("unique"), "Queue Offset:", "2");
+  }
+
+  /** The output of queryMsgByKey has these messages and no others. */
+  private static void expectIds(String output, SendResult... results) {
+    List<String> found = output.lines().map(line -> line.split(" ")[0]).filter(word -> word.matches("[0-9A-F]{32,}")).sorted()
+        .collect(Collectors.toList());
+    Check.equal(Arrays.stream(results).map(SendResult::getMsgId).sorted().collect(Collectors.toList()), found, "messages of " + output);
   }
 
   /** The consumer is told while it runs, and reads the same messages again. */
