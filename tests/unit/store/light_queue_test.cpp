@@ -37,6 +37,7 @@ class LightQueueTest : public testing::TestWithParam<bool> {
 
   Bodies read(std::string_view topic) {
     Bodies out;
+    f.settle();
     const ConsumeQueue* queue = f.store->find_queue(topic, 0);
     for (int64_t at = f.store->min_offset(queue); at < f.store->max_offset(queue);) {
       const GetResult result = f.get(topic, 0, at);

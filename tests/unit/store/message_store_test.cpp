@@ -186,6 +186,7 @@ TEST(StoreTimeTest, OffsetsByTimeAreApachesBoundaries) {
     f.clock.advance_ms(t0 + at - f.clock.wall_ms());
     f.send("T", 0, "x");
   }
+  f.settle();
   const ConsumeQueue* q = f.store->find_queue("T", 0);
   const auto at = [&](int64_t ms, Boundary b) { return f.store->offset_by_time(q, t0 + ms, b); };
   EXPECT_EQ(at(5, Boundary::lower), 0);
