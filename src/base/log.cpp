@@ -1,5 +1,10 @@
 #include "merlin/base/log.h"
 
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -10,12 +15,32 @@ namespace {
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
   switch (level) {
-    case LogLevel::debug: return spdlog::level::debug;
-    case LogLevel::info: return spdlog::level::info;
-    case LogLevel::warn: return spdlog::level::warn;
-    case LogLevel::error: return spdlog::level::err;
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warn:
+      return spdlog::level::warn;
+    case LogLevel::error:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
+}
+
+// Threads log while another one calls log_init(), so a logger that was in use lives on; there are a handful of calls.
+std::atomic<spdlog::logger*> current{nullptr};
+
+void replace(std::shared_ptr<spdlog::logger> logger) {
+  static std::mutex mutex;
+  static std::vector<std::shared_ptr<spdlog::logger>> all;
+  const std::lock_guard lock(mutex);
+  current.store(logger.get(), std::memory_order_release);
+  all.push_back(std::move(logger));
+}
+
+spdlog::logger& logger() {
+  spdlog::logger* ours = current.load(std::memory_order_acquire);
+  return ours != nullptr ? *ours : *spdlog::default_logger_raw();
 }
 
 }  // namespace
@@ -31,24 +56,33 @@ void log_init(const std::string& file, LogLevel level) {
   logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
   logger->set_level(to_spdlog(level));
   logger->flush_on(spdlog::level::info);
-  spdlog::set_default_logger(std::move(logger));
+  replace(std::move(logger));
 }
 
 bool log_level_from(std::string_view name, LogLevel& out) {
-  if (name == "debug") out = LogLevel::debug;
-  else if (name == "info") out = LogLevel::info;
-  else if (name == "warn") out = LogLevel::warn;
-  else if (name == "error") out = LogLevel::error;
-  else return false;
+  if (name == "debug")
+    out = LogLevel::debug;
+  else if (name == "info")
+    out = LogLevel::info;
+  else if (name == "warn")
+    out = LogLevel::warn;
+  else if (name == "error")
+    out = LogLevel::error;
+  else
+    return false;
   return true;
 }
 
-bool log_enabled(LogLevel level) { return spdlog::default_logger_raw()->should_log(to_spdlog(level)); }
-
-void log_write(LogLevel level, std::string_view feature, std::string_view text) {
-  spdlog::default_logger_raw()->log(to_spdlog(level), "[{}] {}", feature, text);
+bool log_enabled(LogLevel level) {
+  return logger().should_log(to_spdlog(level));
 }
 
-void log_flush() { spdlog::default_logger_raw()->flush(); }
+void log_write(LogLevel level, std::string_view feature, std::string_view text) {
+  logger().log(to_spdlog(level), "[{}] {}", feature, text);
+}
+
+void log_flush() {
+  logger().flush();
+}
 
 }  // namespace merlin
