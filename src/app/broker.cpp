@@ -61,6 +61,7 @@ store::StoreOptions store_options(const config::Settings& s) {
   o.disk_forcibly_percent = s.int32("diskSpaceCleanForciblyRatio");
   o.disk_warning_percent = std::clamp(s.int32("diskSpaceWarningLevelRatio"), 35, 90);
   o.clean_forcibly = s.boolean("cleanFileForciblyEnable");
+  o.light_queues_max = s.int32("maxLmqConsumeQueueNum");
   return o;
 }
 
@@ -87,6 +88,7 @@ service::ProduceSettings produce_settings(const config::Settings& s, const HostP
   p.trace_on = s.boolean("traceOn");
   p.store_host = store_host;
   p.message_size_bytes_max = s.int32("maxMessageSize");
+  p.multi_dispatch = s.boolean("enableLmq") && s.boolean("enableMultiDispatch");
   return p;
 }
 
@@ -185,7 +187,7 @@ struct Broker::Parts {
         topics(f, c, s.text("storePathRootDir")),
         mappings(f, c, s.text("storePathRootDir")),
         groups(f, c, s.text("storePathRootDir")),
-        offsets(f, c, s.text("storePathRootDir")),
+        offsets(f, c, s.text("storePathRootDir"), s.boolean("enableLmq")),
         long_poll(c, static_cast<size_t>(s.int64("merlinHeldPullsMax"))),
         store(store_options(s), f, c, std::move(fail_stop)),
         clients(c),
@@ -248,6 +250,10 @@ void Broker::Parts::connect() {
   };
   settings.on_change("autoCreateTopicEnable", topic_rules);
   settings.on_change("defaultTopicQueueNums", topic_rules);
+  settings.on_change("maxLmqConsumeQueueNum",
+                     [this] { store.set_light_queues_max(settings.int32("maxLmqConsumeQueueNum")); });
+  topics.set_light_queues(settings.boolean("enableLmq"));
+  groups.set_light_queues(settings.boolean("enableLmq"));
   const auto group_rules = [this] {
     groups.set_auto_create(settings.boolean("autoCreateSubscriptionGroup"), settings.boolean("enableCreateSysGroup"));
   };

@@ -144,6 +144,12 @@ constexpr std::array options = {
     flag("messageIndexEnable", "true", restart, "Keep the index that finds messages by key."),
     i32("maxHashSlotNum", "5000000", 1, any, restart, "Hash slots of one index file."),
     i32("maxIndexNum", "20000000", 2, any, restart, "Entries of one index file."),
+    flag("enableLmq", "false", restart,
+         "Light queues: each name that begins with %LMQ% is a topic of one queue, and such groups need no creation."),
+    flag("enableMultiDispatch", "false", restart,
+         "With enableLmq: a message also enters the light queues that its property INNER_MULTI_DISPATCH names."),
+    i32("maxLmqConsumeQueueNum", "20000", 0, any, live,
+        "Light queues there may be; a message or a pull that needs one more is refused. An idle one takes memory."),
 
     // Connections.
     i32("serverChannelMaxIdleTimeSeconds", "120", 1, 86400, restart,

@@ -31,8 +31,13 @@ std::optional<QueueOffsets> offsets_of(const OffsetRows& rows, std::string_view 
 }
 }  // namespace
 
-ConsumerOffsets::ConsumerOffsets(FileSystem& files, const Clock& clock, const std::string& store_root)
-    : clock_(clock), file_(files, clock, store_root, "consumerOffset", *this) {
+ConsumerOffsets::ConsumerOffsets(FileSystem& files, const Clock& clock, const std::string& store_root,
+                                 bool light_queues)
+    : files_(files),
+      clock_(clock),
+      store_root_(store_root),
+      light_queues_(light_queues),
+      file_(files, clock, store_root, light_queues ? "lmqConsumerOffset" : "consumerOffset", *this) {
   version_.timestamp_ms = clock.wall_ms();
 }
 

@@ -47,7 +47,9 @@ class ConsumerOffsets : private TableContent {
   // topic@group into both parts, or nothing: as Apache's split, a key has exactly one @ with text on both sides.
   static bool split_key(std::string_view key, std::string_view& topic, std::string_view& group);
 
-  ConsumerOffsets(FileSystem& files, const Clock& clock, const std::string& store_root);
+  // light_queues (enableLmq): the file is lmqConsumerOffset.json, as Apache's, and has the offsets of light groups in a
+  // table of their own. The first start with the other setting takes over the other file.
+  ConsumerOffsets(FileSystem& files, const Clock& clock, const std::string& store_root, bool light_queues = false);
   ConsumerOffsets(const ConsumerOffsets&) = delete;
   ConsumerOffsets& operator=(const ConsumerOffsets&) = delete;
 
@@ -120,8 +122,11 @@ class ConsumerOffsets : private TableContent {
   size_t row_counts(OffsetRows Shard::* table) const;
   Status decode(std::string_view text);
   Status apply(const JournalLine& line);
+  Status take_over_other_file(Result<LoadedFrom>& loaded);
+  bool is_light(std::string_view key, std::span<const QueueOffset> queues) const;
   std::string sorted_json() const;
-  Status write_rows(OffsetRows Shard::* table, std::string& piece, const Sink& sink) const;
+  // Of the committed ones the rows of light groups, or the others.
+  Status write_rows(OffsetRows Shard::* table, bool light, std::string& piece, const Sink& sink) const;
   uint64_t change_count() const override { return changes_.load(std::memory_order_acquire); }
   size_t row_count() const override {
     return static_cast<size_t>(std::max<int64_t>(entries_.load(std::memory_order_relaxed), 0));
@@ -129,7 +134,10 @@ class ConsumerOffsets : private TableContent {
   Status write_json(const Sink& sink) const override;
   void take_changes(std::string& lines) override;
 
+  FileSystem& files_;
   const Clock& clock_;
+  const std::string store_root_;
+  const bool light_queues_;
   TableFile file_;
   std::array<Shard, shard_count> shards_;
   std::atomic<int64_t> resets_pending_{0};  // queues with a reset: query() looks for one only when there are any

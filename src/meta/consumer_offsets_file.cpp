@@ -2,6 +2,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "merlin/base/log.h"
+#include "merlin/message/names.h"
 #include "meta/consumer_offsets.h"
 #include "meta/data_version_json.h"
 #include "meta/json_cursor.h"
@@ -21,17 +22,26 @@ void append_queues_json(std::string& out, std::span<const QueueOffset> queues) {
   out.push_back('}');
 }
 
+// As Apache writes the offset of a light queue, which is one number.
+void append_row_json(std::string& out, std::string_view key, std::span<const QueueOffset> queues, bool light) {
+  append_json_string(out, key);
+  out.push_back(':');
+  if (light) {
+    fmt::format_to(std::back_inserter(out), "{}", queues.front().offset);
+  } else {
+    append_queues_json(out, queues);
+  }
+}
+
 using SortedRows = std::map<std::string, std::vector<QueueOffset>>;
 
-void append_table_json(std::string& out, const SortedRows& table) {
+void append_table_json(std::string& out, const SortedRows& table, bool light = false) {
   out.push_back('{');
   bool is_first = true;
   for (const auto& [key, queues] : table) {
     if (!is_first) out.push_back(',');
     is_first = false;
-    append_json_string(out, key);
-    out.push_back(':');
-    append_queues_json(out, queues);
+    append_row_json(out, key, queues, light);
   }
   out.push_back('}');
 }
@@ -89,9 +99,20 @@ Status ConsumerOffsets::decode(std::string_view text) {
           cursor, [&](int32_t queue_id, int64_t offset) { (void)home.put(row_key, queue_id, offset, true, old); });
     });
   };
+  const auto light_table = [&] {
+    return cursor.object([&](std::string_view key) {
+      row_key = key;
+      int64_t offset = 0;
+      if (!cursor.integer(offset)) return false;
+      std::optional<int64_t> old;
+      (void)shard(row_key).committed.put(row_key, 0, offset, true, old);
+      return true;
+    });
+  };
   const bool is_sound = cursor.object([&](std::string_view key) {
     std::string_view other;
     if (cursor.null()) return true;
+    if (key == "lmqOffsetTable") return light_table();
     if (key == "offsetTable") return table(&Shard::committed);
     if (key == "pullOffsetTable") return table(&Shard::pulled);
     if (!cursor.skip_value(other)) return false;
@@ -137,14 +158,45 @@ Status ConsumerOffsets::open() {
     }
   };
   track_changes(false);
-  const Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); },
-                                               [this](const JournalLine& line) { return apply(line); });
+  Result<LoadedFrom> loaded = file_.load([this](std::string_view text) { return decode(text); },
+                                         [this](const JournalLine& line) { return apply(line); });
+  if (loaded && *loaded == LoadedFrom::nothing) {
+    if (Status s = take_over_other_file(loaded); !s) return s;
+  }
   if (!loaded) return loaded.error().with("consumer offsets");
   track_changes(true);
   recount();
   if (*loaded != LoadedFrom::backup) file_.mark_written(changes_.load(std::memory_order_acquire));
   log_info("meta", "consumer offsets of {} topics and groups", row_counts(&Shard::committed));
   return {};
+}
+
+// The broker ran with the other setting of enableLmq until now: its offsets go on here. Then they must not be found
+// there any more, or a later change back would return to them.
+Status ConsumerOffsets::take_over_other_file(Result<LoadedFrom>& loaded) {
+  TableFile other(files_, clock_, store_root_, light_queues_ ? "consumerOffset" : "lmqConsumerOffset", *this);
+  loaded = other.load([this](std::string_view text) { return decode(text); },
+                      [this](const JournalLine& line) { return apply(line); });
+  if (!loaded || *loaded == LoadedFrom::nothing) return {};
+  mark_changed();
+  if (Status s = file_.close(); !s) return s;
+  if (Status s = other.close(); !s) return s;
+  for (const std::string_view suffix : {"", ".bak"}) {
+    const std::string path = other.path() + std::string(suffix);
+    if (!files_.exists(path)) continue;
+    if (Status s = files_.rename(path, path + ".replaced"); !s) return s;
+  }
+  log_info("meta", "enableLmq has changed: the consumer offsets of {} stand in {} from now on", other.path(),
+           file_.path());
+  return {};
+}
+
+// Light groups are meant for light queues. One that reads other topics has an offset for each queue; Apache keeps one.
+bool ConsumerOffsets::is_light(std::string_view key, std::span<const QueueOffset> queues) const {
+  if (!light_queues_ || queues.size() != 1 || queues.front().queue_id != 0) return false;
+  std::string_view topic;
+  std::string_view group;
+  return split_key(key, topic, group) && message::is_lmq(group);
 }
 
 size_t ConsumerOffsets::row_counts(OffsetRows Shard::* table) const {
@@ -157,6 +209,7 @@ size_t ConsumerOffsets::row_counts(OffsetRows Shard::* table) const {
 }
 std::string ConsumerOffsets::sorted_json() const {
   SortedRows committed;
+  SortedRows light;
   SortedRows pulled;
   for (const Shard& home : shards_) {
     const std::shared_lock lock(home.mutex);
@@ -165,11 +218,18 @@ std::string ConsumerOffsets::sorted_json() const {
         out.emplace(key, std::vector<QueueOffset>(queues.begin(), queues.end()));
       };
     };
-    home.committed.for_each(into(committed));
+    home.committed.for_each([&](std::string_view key, std::span<const QueueOffset> queues) {
+      into(is_light(key, queues) ? light : committed)(key, queues);
+    });
     home.pulled.for_each(into(pulled));
   }
-  std::string out = fmt::format(R"({{"dataVersion":{},"groupTopicMap":{},"offsetTable":)", version().json(),
-                                group_topics_json(committed));
+  std::string out =
+      fmt::format(R"({{"dataVersion":{},"groupTopicMap":{})", version().json(), group_topics_json(committed));
+  if (light_queues_) {
+    out += R"(,"lmqOffsetTable":)";
+    append_table_json(out, light, true);
+  }
+  out += R"(,"offsetTable":)";
   append_table_json(out, committed);
   out += R"(,"pullOffsetTable":)";
   append_table_json(out, pulled);
@@ -178,17 +238,17 @@ std::string ConsumerOffsets::sorted_json() const {
 }
 
 // The rows of one table, shard by shard; `piece` holds what stands in front of them, and keeps what was not given away.
-Status ConsumerOffsets::write_rows(OffsetRows Shard::* table, std::string& piece, const Sink& sink) const {
+Status ConsumerOffsets::write_rows(OffsetRows Shard::* table, bool light, std::string& piece, const Sink& sink) const {
+  const bool is_committed = table == &Shard::committed;
   bool is_first = true;
   for (const Shard& home : shards_) {
     {
       const std::shared_lock lock(home.mutex);
       (home.*table).for_each([&](std::string_view key, std::span<const QueueOffset> queues) {
+        if (is_committed && is_light(key, queues) != light) return;
         if (!is_first) piece.push_back(',');
         is_first = false;
-        append_json_string(piece, key);
-        piece.push_back(':');
-        append_queues_json(piece, queues);
+        append_row_json(piece, key, queues, light);
       });
     }
     if (is_first || piece.size() < json_piece_bytes) continue;
@@ -200,10 +260,16 @@ Status ConsumerOffsets::write_rows(OffsetRows Shard::* table, std::string& piece
 
 Status ConsumerOffsets::write_json(const Sink& sink) const {
   if (row_counts(&Shard::committed) + row_counts(&Shard::pulled) <= sorted_rows_max) return sink(sorted_json());
-  std::string piece = fmt::format(R"({{"dataVersion":{},"offsetTable":{{)", version().json());
-  if (Status s = write_rows(&Shard::committed, piece, sink); !s) return s;
+  std::string piece = fmt::format(R"({{"dataVersion":{},)", version().json());
+  if (light_queues_) {
+    piece += R"("lmqOffsetTable":{)";
+    if (Status s = write_rows(&Shard::committed, true, piece, sink); !s) return s;
+    piece += "},";
+  }
+  piece += R"("offsetTable":{)";
+  if (Status s = write_rows(&Shard::committed, false, piece, sink); !s) return s;
   piece += R"(},"pullOffsetTable":{)";
-  if (Status s = write_rows(&Shard::pulled, piece, sink); !s) return s;
+  if (Status s = write_rows(&Shard::pulled, false, piece, sink); !s) return s;
   piece += "}}";
   return sink(piece);
 }

@@ -99,6 +99,10 @@ class SubscriptionGroups : private TableContent {
   // autoCreateSubscriptionGroup and enableCreateSysGroup; may change at run time.
   void set_auto_create(bool groups, bool system_groups);
 
+  // As TopicTable's.
+  void set_light_queues(bool on) { light_queues_ = on; }
+  bool is_light(std::string_view name) const;
+
   GroupPtr find(std::string_view name) const;
   // findSubscriptionGroupConfig: makes an unknown group when that is allowed and the name is valid; else nullptr.
   GroupPtr find_or_create(std::string_view name);
@@ -149,6 +153,7 @@ class SubscriptionGroups : private TableContent {
 
   const Clock& clock_;
   TableFile file_;
+  bool light_queues_ = false;  // constant after open()
   std::atomic<bool> auto_create_{true};
   std::atomic<bool> auto_create_system_{true};
   std::mutex change_mutex_;             // one update at a time: read, change, publish

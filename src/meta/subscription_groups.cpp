@@ -133,7 +133,16 @@ void SubscriptionGroups::set_auto_create(bool groups, bool system_groups_too) {
   auto_create_system_.store(system_groups_too, std::memory_order_relaxed);
 }
 
+bool SubscriptionGroups::is_light(std::string_view name) const {
+  return light_queues_ && message::is_lmq(name);
+}
+
 GroupPtr SubscriptionGroups::find(std::string_view name) const {
+  if (is_light(name)) {
+    auto group = std::make_shared<SubscriptionGroup>();
+    group->name = name;
+    return group;
+  }
   const std::shared_lock lock(mutex_);
   return groups_.find(name);
 }
@@ -183,6 +192,7 @@ DataVersion SubscriptionGroups::version() const {
 
 uint64_t SubscriptionGroups::publish(SubscriptionGroup group) {
   const std::unique_lock lock(mutex_);
+  if (is_light(group.name)) return generation_.load(std::memory_order_relaxed);
   changed_.insert(group.name);
   groups_.put(std::make_shared<const SubscriptionGroup>(std::move(group)));
   version_.next(clock_.wall_ms());

@@ -107,6 +107,10 @@ class TopicTable : private TableContent {
   // 0: the number stays.
   void set_auto_create(bool enable, int32_t default_topic_queue_nums = 0);
 
+  // enableLmq: names of light queues are topics that stand in no table and cannot be changed. Before open().
+  void set_light_queues(bool on) { light_queues_ = on; }
+  bool is_light(std::string_view name) const;
+
   TopicPtr find(std::string_view name) const;
   bool contains(std::string_view name) const { return find(name) != nullptr; }
   bool is_order(std::string_view name) const;
@@ -166,6 +170,7 @@ class TopicTable : private TableContent {
 
   const Clock& clock_;
   TableFile file_;
+  bool light_queues_ = false;                              // constant after open()
   std::set<std::string, std::less<>> made_system_topics_;  // constant after open()
   std::mutex change_mutex_;                                // one decision at a time: read, change, publish
   bool auto_create_ = true;                                // guarded by change_mutex_

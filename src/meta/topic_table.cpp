@@ -138,7 +138,12 @@ Status TopicTable::open(const Setup& setup) {
   return {};
 }
 
+bool TopicTable::is_light(std::string_view name) const {
+  return light_queues_ && message::is_lmq(name) && name.find('/') == std::string_view::npos;
+}
+
 TopicPtr TopicTable::find(std::string_view name) const {
+  if (is_light(name)) return std::make_shared<const TopicConfig>(make_topic(name, 1));
   const std::shared_lock lock(mutex_);
   return topics_.find(name);
 }
@@ -174,6 +179,8 @@ bool TopicTable::is_system_topic(std::string_view name) const {
 
 uint64_t TopicTable::publish_all(std::vector<TopicConfig> configs) {
   const std::unique_lock lock(mutex_);
+  std::erase_if(configs, [this](const TopicConfig& config) { return is_light(config.name); });
+  if (configs.empty()) return generation();
   for (TopicConfig& config : configs) {
     changed_.insert(config.name);
     topics_.put(std::make_shared<const TopicConfig>(std::move(config)));

@@ -28,8 +28,9 @@ struct PropertyScan {
   std::string_view delay_level;
   bool is_transaction = false;
   bool is_timer = false;
-  bool has_pop_ck = false;
+  std::string_view multi_dispatch;
   bool has_inner_num = false;
+  bool has_own_name = false;  // of a property that only the broker writes
   bool waits_for_durable = true;
 };
 
@@ -50,7 +51,7 @@ PropertyScan scan_properties(std::string_view properties) {
         if (name == p::delay_level) out.delay_level = value;
         break;
       case 6:
-        if (name == p::pop_ck) out.has_pop_ck = true;
+        if (name == p::pop_ck) out.has_own_name = true;
         break;
       case 8:
         if (name == p::unique_key) out.unique_key = value;
@@ -59,11 +60,30 @@ PropertyScan scan_properties(std::string_view properties) {
       case 9:
         if (name == p::inner_num) out.has_inner_num = true;
         break;
+      case 10:
+        if (name == p::inner_base) out.has_own_name = true;
+        break;
+      case 20:
+        if (name == p::inner_multi_dispatch) out.multi_dispatch = value;
+        break;
+      case 24:
+        if (name == p::inner_multi_queue_offset) out.has_own_name = true;
+        break;
       default:
         if (name == p::timer_deliver_ms || name == p::timer_delay_ms || name == p::timer_delay_sec) out.is_timer = true;
     }
     return true;
   });
+  return out;
+}
+
+// What only the broker writes is believed by whoever reads the log: clients' own go.
+std::string without_broker_properties(std::string_view properties) {
+  std::string out(properties);
+  for (const std::string_view name :
+       {message::property::pop_ck, message::property::inner_base, message::property::inner_multi_queue_offset}) {
+    out = message::without_property(out, name);
+  }
   return out;
 }
 
@@ -125,7 +145,11 @@ Refusal Produce::check_names(const SendRequest& request) const {
 }
 
 Refusal Produce::prepare(const SendRequest& request, ProduceBurst& burst, PlacedRequest& placed) {
-  ProduceBurst::CachedTopic* cached = topic(request.topic, burst);
+  const bool is_light = topics_.is_light(request.topic);
+  if (is_light) {
+    if (Refusal r = find_light_topic(request, burst); !r.ok()) return r;
+  }
+  ProduceBurst::CachedTopic* cached = is_light ? &burst.light_topic : topic(request.topic, burst);
   if (cached == nullptr || message::is_send_forbidden_topic(request.topic)) {
     // A topic in the table has passed the name rules when it was made.
     if (Refusal r = check_names(request); !r.ok()) return r;
@@ -147,6 +171,11 @@ Refusal Produce::prepare(const SendRequest& request, ProduceBurst& burst, Placed
             fmt::format("the broker[{}] sending transaction message is forbidden: transactions are not built yet, and "
                         "sysFlag {} asks for one",
                         settings_.broker_ip, request.sys_flag)};
+  }
+  if ((request.sys_flag & message::sys_flag::inner_batch) != 0) {
+    return {Outcome::message_illegal,
+            fmt::format("sysFlag {} says that the message is an inner batch, which only the broker makes",
+                        request.sys_flag)};
   }
   return request.batch ? add_batch(request, *cached, burst, placed) : add_single(request, *cached, burst, placed);
 }
@@ -182,7 +211,7 @@ message::RecordSpec Produce::record_of(const SendRequest& request, int32_t queue
   message::RecordSpec spec;
   spec.topic = request.topic;
   spec.queue_id = queue_id;
-  spec.sys_flag = request.sys_flag;
+  spec.sys_flag = request.sys_flag & ~message::sys_flag::need_unwrap;
   spec.born_timestamp_ms = request.born_timestamp_ms;
   spec.born_host = request.born_host;
   spec.store_host = settings_.store_host;
@@ -205,7 +234,7 @@ Refusal Produce::add_single(const SendRequest& request, ProduceBurst::CachedTopi
   const PropertyScan scan = scan_properties(request.properties);
   if (Refusal r = refuse_unbuilt(scan, settings_.broker_ip); !r.ok()) return r;
   std::string_view properties = request.properties;
-  if (scan.has_pop_ck) properties = burst.text() = message::without_property(properties, message::property::pop_ck);
+  if (scan.has_own_name) properties = burst.text() = without_broker_properties(properties);
   std::string_view tail = tail_;
   std::string_view unique_key = scan.unique_key;
   if (unique_key.empty()) {
@@ -234,6 +263,9 @@ Refusal Produce::add_single(const SendRequest& request, ProduceBurst::CachedTopi
   store::ConsumeQueue*& queue = topic.queues[static_cast<size_t>(queue_id)];
   if (queue == nullptr) queue = store_.queue(request.topic, queue_id);
   item.queue = queue;
+  if (settings_.multi_dispatch && !scan.multi_dispatch.empty()) {
+    if (Refusal r = enter_light_queues(scan.multi_dispatch, request.topic, queue_id, burst, item); !r.ok()) return r;
+  }
   placed = {burst.items.size(), 1, queue_id, unique_key, scan.waits_for_durable};
   burst.items.push_back(item);
   return {};
@@ -281,6 +313,7 @@ Refusal Produce::add_batch(const SendRequest& request, ProduceBurst::CachedTopic
     item.spec.flag = entry->flag;
     item.spec.body = entry->body;
     item.spec.properties = entry->properties;
+    if (scan.has_own_name) item.spec.properties = burst.text() = without_broker_properties(entry->properties);
     item.spec.properties_tail = tail_;
     item.tags_code = scan.tags.empty() ? 0 : message::java_hash(scan.tags);
     item.queue = queue;

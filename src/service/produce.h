@@ -66,6 +66,9 @@ struct ProduceBurst {
   };
 
   std::vector<store::AppendItem> items;
+  std::deque<store::LightQueues> light;  // of items; stable addresses
+  size_t light_used = 0;
+  CachedTopic light_topic;  // the light queue that a message is sent to
   Buffer scratch;
   std::deque<std::string> texts;  // property strings and keys made by the broker; stable addresses
   size_t texts_used = 0;
@@ -78,6 +81,7 @@ struct ProduceBurst {
   void clear() {
     items.clear();
     texts_used = 0;
+    light_used = 0;
   }
   std::string& text() {
     if (texts_used == texts.size()) texts.emplace_back();
@@ -94,6 +98,7 @@ struct ProduceSettings {
   bool trace_on = true;
   HostPort store_host;
   int32_t message_size_bytes_max = 4 * 1024 * 1024;
+  bool multi_dispatch = false;  // messages enter the light queues that INNER_MULTI_DISPATCH names
 };
 
 class Produce {
@@ -121,6 +126,10 @@ class Produce {
  private:
   ProduceBurst::CachedTopic* topic(std::string_view name, ProduceBurst& burst);
   Refusal check_names(const SendRequest& request) const;
+  Refusal find_light_topic(const SendRequest& request, ProduceBurst& burst);
+  Refusal refuse_light(const Error& error) const;
+  Refusal enter_light_queues(std::string_view names, std::string_view topic, int32_t queue_id, ProduceBurst& burst,
+                             store::AppendItem& item);
   Refusal add_single(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
                      PlacedRequest& placed);
   Refusal add_batch(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,

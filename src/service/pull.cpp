@@ -45,7 +45,14 @@ Refusal Pull::plan(const PullRequest& request, PullPlan& out) const {
   if (Refusal r = find_subscription(request, *group, out); !r.ok()) return r;
   out.topic_sys_flag = topic->topic_sys_flag;
   out.group_sys_flag = group->group_sys_flag;
-  out.queue = store_.queue(request.topic, request.queue_id);
+  if (!topics_.is_light(request.topic)) {
+    out.queue = store_.queue(request.topic, request.queue_id);
+    return {};
+  }
+  // One that nobody has sent to is made, too: a pull may wait in it.
+  const auto queue = store_.light_queue(request.topic);
+  if (!queue) return {Outcome::system_error, queue.error().message};
+  out.queue = *queue;
   return {};
 }
 

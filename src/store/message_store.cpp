@@ -70,6 +70,10 @@ Result<ConsumeQueue*> MessageStore::light_queue(std::string_view name) {
   return impl_->light_queue(name);
 }
 
+void MessageStore::set_light_queues_max(int64_t max) {
+  impl_->light_queues_max.store(max, std::memory_order_relaxed);
+}
+
 Status MessageStore::light_queues(std::string_view names, std::string_view own_topic, int32_t own_queue_id,
                                   LightQueues& out) {
   return impl_->light_queues(names, own_topic, own_queue_id, out);

@@ -88,11 +88,12 @@ struct LightQueues {
   std::vector<ConsumeQueue*> queues;        // each once
   std::vector<int32_t> names;               // for each name of the property: which of `queues`, or one of the above
   std::vector<int64_t> offsets;             // in `queues`; filled by append()
-  int32_t late_bytes_max = 0;               // of the property with the offsets
+  int32_t late_bytes_max = 0;               // of the property with the offsets; 0: there is none to write
   void clear() {
     queues.clear();
     names.clear();
     offsets.clear();
+    late_bytes_max = 0;
   }
 };
 
@@ -252,8 +253,9 @@ class MessageStore {
   // The same for a light queue, of which there are light_queues_max at most. Errc::invalid: no name for one;
   // Errc::no_space: the limit.
   Result<ConsumeQueue*> light_queue(std::string_view name);
+  void set_light_queues_max(int64_t max);
   // Resolves the names of an INNER_MULTI_DISPATCH, for a message to `own_topic` and `own_queue_id`; makes none when one
-  // of them is refused.
+  // of them is refused. `out` has no late bytes when the message enters no light queue by it.
   Status light_queues(std::string_view names, std::string_view own_topic, int32_t own_queue_id, LightQueues& out);
   // nullptr when no message was ever put there and nobody asked queue() for it.
   ConsumeQueue* find_queue(std::string_view topic, int32_t queue_id) const;

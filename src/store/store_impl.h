@@ -1,6 +1,7 @@
 // What MessageStore is made of. Only the store's own sources include this.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -74,6 +75,7 @@ struct MessageStore::Impl {
   ArrivalListener* listener = nullptr;  // constant after open()
   int64_t boot_ms = 0;                  // constant after open()
   bool opened = false;                  // constant after open()
+  std::atomic<int64_t> light_queues_max;
   std::unique_ptr<File> lock;
 
   mutable DamageList damage;

@@ -1,4 +1,5 @@
 // Light queues (LMQ) by the names that clients give them.
+#include <algorithm>
 #include <unordered_map>
 
 #include "merlin/message/names.h"
@@ -21,13 +22,16 @@ static Error too_many(std::string_view name, int64_t count, int64_t max) {
 
 Result<ConsumeQueue*> MessageStore::Impl::light_queue(std::string_view name) {
   if (Status s = check_name(name); !s) return s.error();
-  if (ConsumeQueue* queue = queues.get_light(name, options.light_queues_max)) return queue;
-  return too_many(name, queues.light_count(), options.light_queues_max);
+  const int64_t max = light_queues_max.load(std::memory_order_relaxed);
+  if (ConsumeQueue* queue = queues.get_light(name, max)) return queue;
+  return too_many(name, queues.light_count(), max);
 }
 
 Status MessageStore::Impl::light_queues(std::string_view names, std::string_view own_topic, int32_t own_queue_id,
                                         LightQueues& out) {
   out.clear();
+  if (!may_enter_light_queues(own_topic)) return {};
+  const int64_t max = light_queues_max.load(std::memory_order_relaxed);
   // First every name is looked at, then queues are made.
   std::unordered_map<std::string_view, int32_t> places;
   std::vector<std::string_view> distinct;
@@ -52,14 +56,15 @@ Status MessageStore::Impl::light_queues(std::string_view names, std::string_view
     if (missing++ == 0) first_missing = name;
   }
   const int64_t count = queues.light_count();
-  if (missing > 0 && count + missing > options.light_queues_max) {
-    return too_many(first_missing, count, options.light_queues_max);
-  }
+  if (missing > 0 && count + missing > max) return too_many(first_missing, count, max);
   for (const std::string_view name : distinct) {
-    ConsumeQueue* queue = queues.get_light(name, options.light_queues_max);
-    if (queue == nullptr) return too_many(name, queues.light_count(), options.light_queues_max);
+    ConsumeQueue* queue = queues.get_light(name, max);
+    if (queue == nullptr) return too_many(name, queues.light_count(), max);
     out.queues.push_back(queue);
   }
+  const bool enters_any =
+      std::any_of(out.names.begin(), out.names.end(), [](int32_t which) { return which != LightQueues::no_queue; });
+  if (!enters_any) return {};
   out.offsets.resize(out.queues.size());
   out.late_bytes_max = light_places_bytes_max(out);
   return {};

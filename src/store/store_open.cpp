@@ -57,6 +57,7 @@ MessageStore::Impl::Impl(StoreOptions wanted, FileSystem& fs, const Clock& the_c
       files(fs),
       clock(the_clock),
       hot_bytes(memory_bytes() / 100 * options.memory_ratio_percent),
+      light_queues_max(options.light_queues_max),
       queue_index(make_index(options, fs)),
       queues(*queue_index),
       dispatcher(queues, options.delay_level_ms, options.dispatch_ring_items),

@@ -35,6 +35,7 @@ inline constexpr std::string_view origin_message_id = "ORIGIN_MESSAGE_ID";
 inline constexpr std::string_view inner_num = "INNER_NUM";
 inline constexpr std::string_view inner_base = "INNER_BASE";
 inline constexpr std::string_view inner_multi_dispatch = "INNER_MULTI_DISPATCH";
+inline constexpr std::string_view inner_multi_queue_offset = "INNER_MULTI_QUEUE_OFFSET";
 }  // namespace property
 
 // Calls f(name, value) for each well-formed property, in order. f returns false to stop.

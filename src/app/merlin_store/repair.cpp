@@ -231,8 +231,15 @@ class Repair {
     if (Status s = fold("subscriptionGroup", groups, groups.open()); !s) return s;
     meta::QueueMappingTable mappings(tables, clock, dir_.root());
     if (Status s = fold("topicQueueMapping", mappings, mappings.open()); !s) return s;
-    meta::ConsumerOffsets offsets(tables, clock, dir_.root());
-    return fold("consumerOffset", offsets, offsets.open());
+    // With enableLmq they stand in another file.
+    const bool light = dir_.files().exists(dir_.path("config/lmqConsumerOffset.json"));
+    if (!light || dir_.files().exists(dir_.path("config/consumerOffset.json"))) {
+      meta::ConsumerOffsets offsets(tables, clock, dir_.root());
+      if (Status s = fold("consumerOffset", offsets, offsets.open()); !s) return s;
+    }
+    if (!light) return {};
+    meta::ConsumerOffsets offsets(tables, clock, dir_.root(), true);
+    return fold("lmqConsumerOffset", offsets, offsets.open());
   }
 
   StoreDir& dir_;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view schedule_topic_name = "SCHEDULE_TOPIC_XXXX";
 constexpr std::string_view system_topic_prefix = "rmq_sys_";
-constexpr std::string_view offsets_property = "INNER_MULTI_QUEUE_OFFSET";
+constexpr std::string_view offsets_property = message::property::inner_multi_queue_offset;
 constexpr size_t digits_max = 20;
 
 std::optional<int64_t> offset_of(std::string_view text) {
