@@ -1,6 +1,6 @@
 // Queue units whose records are damaged: their offsets stay, so that no later message gets them.
 #include "merlin/base/log.h"
-#include "store/log/light_places.h"
+#include "store/dispatch/light_places.h"
 #include "store/store_impl.h"
 
 namespace merlin::store {

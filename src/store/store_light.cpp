@@ -3,7 +3,7 @@
 #include <unordered_map>
 
 #include "merlin/message/names.h"
-#include "store/log/light_places.h"
+#include "store/dispatch/light_places.h"
 #include "store/store_impl.h"
 
 namespace merlin::store {

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "merlin/base/log.h"
-#include "store/log/light_places.h"
+#include "store/dispatch/light_places.h"
 #include "store/log/log_reader.h"
 #include "store/log/synced_point.h"
 #include "store/queue/file_index.h"

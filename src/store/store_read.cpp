@@ -3,7 +3,7 @@
 #include <array>
 
 #include "merlin/message/names.h"
-#include "store/log/light_places.h"
+#include "store/dispatch/light_places.h"
 #include "store/log/log_reader.h"
 #include "store/log/resync.h"
 #include "store/store_impl.h"

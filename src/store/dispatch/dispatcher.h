@@ -19,9 +19,9 @@
 #include <vector>
 
 #include "store/dispatch/dispatch_ring.h"
+#include "store/dispatch/light_places.h"
 #include "store/dispatch/tags.h"
 #include "store/log/commit_log.h"
-#include "store/log/light_places.h"
 #include "store/log/log_reader.h"
 #include "store/queue/queue_index.h"
 

@@ -1,7 +1,7 @@
 // Light queues (LMQ): one record in many queues.
 #include "merlin/base/faulty_file_system.h"
 #include "merlin/message/properties.h"
-#include "store/log/light_places.h"
+#include "store/dispatch/light_places.h"
 #include "unit/store/store_fixture.h"
 
 namespace merlin::store {

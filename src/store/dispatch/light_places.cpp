@@ -1,4 +1,4 @@
-#include "store/log/light_places.h"
+#include "store/dispatch/light_places.h"
 
 #include <algorithm>
 #include <charconv>
