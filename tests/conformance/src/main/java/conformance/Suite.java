@@ -35,6 +35,7 @@ final class Suite {
     Release.register(suite);
     RestartScenarios.register(suite);
     ClusterScenarios.register(suite);
+    LightScenarios.register(suite);
     RetentionScenarios.register(suite);
     return suite;
   }
