@@ -169,6 +169,45 @@ class MemoryFile final : public File {
   const bool owns_lock_;
 };
 
+template <class VisitFile, class VisitDirectory>
+void each_node(Directory& directory, const VisitFile& visit_file, const VisitDirectory& visit_directory) {
+  for (const auto& [name, node] : directory.live) {
+    if (node.file) visit_file(*node.file);
+    if (node.directory) each_node(*node.directory, visit_file, visit_directory);
+  }
+  visit_directory(directory);
+}
+
+class MemoryDisk final : public File {
+ public:
+  MemoryDisk(std::shared_ptr<State> state, std::string path) : state_(std::move(state)), path_(std::move(path)) {}
+
+  Result<size_t> pread(std::span<uint8_t>, int64_t) override { return refused(); }
+  Status pwrite(ByteView, int64_t) override { return refused(); }
+  Status sync_data() override {
+    state_->call_hook(FileOp::sync, path_);
+    const std::lock_guard lock(state_->mutex);
+    const Status status = state_->enter(FileOp::sync, path_, true);
+    const auto nothing = [](auto&) {};
+    if (!status && !state_->power_off) {
+      each_node(*state_->root, [](Inode& file) { file.sync_failed(); }, nothing);
+    }
+    if (status && !state_->sync_lies) {
+      each_node(*state_->root, [](Inode& file) { file.sync(); }, [](Directory& directory) { directory.sync(); });
+    }
+    return status;
+  }
+  Status truncate(int64_t) override { return refused(); }
+  Result<int64_t> size() override { return refused(); }
+  Result<std::shared_ptr<Mapping>> map_read(size_t) override { return refused(); }
+
+ private:
+  Error refused() const { return Error{Errc::unsupported, path_ + " stands for its disk"}; }
+
+  const std::shared_ptr<State> state_;
+  const std::string path_;
+};
+
 }  // namespace
 
 void FaultyFileSystem::State::call_hook(FileOp op, const std::string& path) const {
@@ -499,6 +538,14 @@ Result<DiskSpace> FaultyFileSystem::space(const std::string& path) {
   if (Status s = state_->enter(FileOp::space, path, false); !s) return s.error();
   const int64_t total = state_->quota_bytes == quota_none ? int64_t{1} << 40 : state_->quota_bytes;
   return DiskSpace{total, std::max<int64_t>(total - state_->used_bytes, 0)};
+}
+
+Result<std::unique_ptr<File>> FaultyFileSystem::open_disk(const std::string& dir) {
+  state_->call_hook(FileOp::open, dir);
+  const std::lock_guard lock(state_->mutex);
+  if (Status s = state_->enter(FileOp::open, dir, false); !s) return s.error();
+  if (!state_->find(dir).node.directory) return errno_error("open " + dir, ENOENT);
+  return std::unique_ptr<File>(std::make_unique<MemoryDisk>(state_, dir));
 }
 
 Result<std::unique_ptr<File>> FaultyFileSystem::lock(const std::string& path) {

@@ -100,6 +100,28 @@ class PosixFile final : public File {
   const std::string path_;
 };
 
+class PosixDisk final : public File {
+ public:
+  PosixDisk(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  ~PosixDisk() override { ::close(fd_); }
+
+  Result<size_t> pread(std::span<uint8_t>, int64_t) override { return refused(); }
+  Status pwrite(ByteView, int64_t) override { return refused(); }
+  Status sync_data() override {
+    if (::syncfs(fd_) != 0) return errno_error("syncfs " + path_, errno);
+    return {};
+  }
+  Status truncate(int64_t) override { return refused(); }
+  Result<int64_t> size() override { return refused(); }
+  Result<std::shared_ptr<Mapping>> map_read(size_t) override { return refused(); }
+
+ private:
+  Error refused() const { return Error{Errc::unsupported, path_ + " stands for its disk"}; }
+
+  const int fd_;
+  const std::string path_;
+};
+
 class PosixFileSystem final : public FileSystem {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
@@ -178,6 +200,12 @@ class PosixFileSystem final : public FileSystem {
     // As df: what is kept for root counts neither as used nor as there.
     const auto total = static_cast<int64_t>((st.f_blocks - st.f_bfree + st.f_bavail) * st.f_frsize);
     return DiskSpace{total, static_cast<int64_t>(st.f_bavail * st.f_frsize)};
+  }
+
+  Result<std::unique_ptr<File>> open_disk(const std::string& dir) override {
+    const int fd = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return errno_error("open " + dir, errno);
+    return std::unique_ptr<File>(std::make_unique<PosixDisk>(fd, dir));
   }
 
   Result<std::unique_ptr<File>> lock(const std::string& path) override {

@@ -85,11 +85,29 @@ void Keeper::save_queues(QueueIndex::Save how) {
     now.last_record_offset = dispatcher_.last_record_offset();
     now.last_record_timestamp_ms = dispatcher_.position_timestamp_ms();
   }
+  if (queues_.in_files() && how != QueueIndex::Save::write && !is_durable(now)) how = QueueIndex::Save::write;
   const Status saved = queues_.save(now, how);
   if (!saved) log_error("store", "{}", saved.error().message);
   // A mark that waits for the log keeps its place: under load a newer one would have to wait again, for ever.
   const bool newer = !pending_ && now.dispatched_offset > published_.dispatched_offset;
   if (saved && how != QueueIndex::Save::write && newer) pending_ = now;
+}
+
+// Units are written when their records are durable. Until that is so for `now`, the look before is good enough; false:
+// that one is not durable, either.
+bool Keeper::is_durable(Progress& now) {
+  const int64_t durable = flusher_.durable();
+  if (now.dispatched_offset <= durable) {
+    next_.reset();
+    return true;
+  }
+  const bool known = next_ && next_->dispatched_offset <= durable;
+  if (known) {
+    std::swap(now, *next_);
+  } else if (!next_) {
+    next_ = now;
+  }
+  return known;
 }
 
 // By itself, whatever the queues do: what was synced must never be taken for a torn tail.
@@ -138,6 +156,9 @@ Status Keeper::save_all() {
   pending_.reset();
   published_ = {};
   published_.dispatched_offset = -1;
+  if (queues_.in_files() && !flusher_.failed()) {
+    if (Status s = flusher_.sync_to(dispatcher_.position()); !s) return s;
+  }
   save_queues(QueueIndex::Save::all);
   publish();
   if (pending_ || published_.dispatched_offset < 0) {

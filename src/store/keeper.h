@@ -18,9 +18,9 @@
 #include "store/checkpoint.h"
 #include "store/dispatch/dispatcher.h"
 #include "store/log/flusher.h"
-#include "store/log/synced_point.h"
 #include "store/progress.h"
 #include "store/queue/queue_index.h"
+#include "store/synced_point.h"
 
 namespace merlin::store {
 
@@ -53,6 +53,7 @@ class Keeper {
   void run();
   void tick();
   void save_queues(QueueIndex::Save how);
+  bool is_durable(Progress& now);
   void publish();
   void publish_synced();
 
@@ -65,13 +66,14 @@ class Keeper {
   const std::function<int64_t()> index_timestamp_ms_;
   const std::function<bool()> on_tick_;
 
+  std::optional<Progress> next_;     // of files: their units are written when the log is durable up to there
   std::optional<Progress> pending_;  // units are synced, the log perhaps not yet
   Progress published_;
   Checkpoint checkpoint_;
   SyncedPoint synced_;
   int64_t next_sync_ns_ = 0;  // steady clock
 
-  std::mutex save_mutex_;  // one save at a time; guards the five above
+  std::mutex save_mutex_;  // one save at a time; guards the six above
   std::atomic<int64_t> published_offset_{0};
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -40,11 +40,13 @@ struct StoreOptions {
   int32_t consume_queue_file_bytes = 6'000'000;   // mappedFileSizeConsumeQueue, rounded up to whole 20-byte units
   bool queues_in_database = false;                // storeType=defaultRocksDB
   int64_t queue_recovery_bytes_max = int64_t{128} << 20;  // a crash leaves this much log to dispatch again, at most
-  bool sync_flush = false;                                // flushDiskType=SYNC_FLUSH
-  int32_t flush_interval_ms = 500;                        // flushIntervalCommitLog (async)
-  int32_t flush_least_pages = 4;                          // flushCommitLogLeastPages
-  int32_t flush_thorough_interval_ms = 10'000;            // flushCommitLogThoroughInterval
-  int32_t queue_flush_interval_ms = 1'000;                // flushIntervalConsumeQueue
+  size_t queue_bounds_min = 1000;    // from so many queue files on the next start opens only those that it uses
+  size_t queue_sync_disk_min = 256;  // from so many on that wait for a sync the whole disk is synced
+  bool sync_flush = false;           // flushDiskType=SYNC_FLUSH
+  int32_t flush_interval_ms = 500;   // flushIntervalCommitLog (async)
+  int32_t flush_least_pages = 4;     // flushCommitLogLeastPages
+  int32_t flush_thorough_interval_ms = 10'000;       // flushCommitLogThoroughInterval
+  int32_t queue_flush_interval_ms = 1'000;           // flushIntervalConsumeQueue
   int32_t message_size_bytes_max = 4 * 1024 * 1024;  // maxMessageSize: body; the whole record may exceed it by 64 KiB
   bool check_crc_on_recover = true;
   bool index_enabled = true;                      // messageIndexEnable

@@ -5,10 +5,10 @@
 #include "merlin/base/log.h"
 #include "store/dispatch/light_places.h"
 #include "store/log/log_reader.h"
-#include "store/log/synced_point.h"
 #include "store/queue/file_index.h"
 #include "store/queue/rocks_index.h"
 #include "store/store_impl.h"
+#include "store/synced_point.h"
 
 namespace merlin::store {
 
@@ -43,7 +43,15 @@ static RetentionOptions retention_options(const StoreOptions& o) {
 }
 
 static std::unique_ptr<QueueIndex> make_index(const StoreOptions& o, FileSystem& files) {
-  if (!o.queues_in_database) return std::make_unique<FileIndex>(files, o.root_dir, o.consume_queue_file_bytes);
+  if (!o.queues_in_database) {
+    FileIndex::Options options;
+    options.root_dir = o.root_dir;
+    options.file_bytes = o.consume_queue_file_bytes;
+    options.recovery_bytes_max = o.queue_recovery_bytes_max;
+    options.bounds_rows_min = o.queue_bounds_min;
+    options.sync_disk_min = o.queue_sync_disk_min;
+    return std::make_unique<FileIndex>(std::move(options), files);
+  }
   RocksIndex::Options options;
   options.root_dir = o.root_dir;
   options.consume_queue_file_bytes = o.consume_queue_file_bytes;
@@ -158,14 +166,19 @@ Status MessageStore::Impl::recover(bool clean, Checkpoint& checkpoint) {
   if (loaded->any && !start.from_progress) {
     if (Status s = distrust_queues(checkpoint); !s) return s;
   }
-  if (Status s = queues.start_from({start.offset, start.from_progress, clean, fit}); !s) return s;
+  // Nothing derived is ahead of the durable log, also while it is read again.
+  const auto unsynced = [&](int64_t log_end) {
+    return synced->everything ? log_end : std::max(start.offset, synced->offset);
+  };
+  if (Status s = settle_tail(segments, start.offset, unsynced(end.offset), end.offset); !s) return s;
+  if (Status s = queues.start_from({start.offset, end.offset, start.from_progress, clean, fit}); !s) return s;
   auto last = rebuild(start, end, *synced, checkpoint);
   if (!last) return last.error();
   if (Status s = put_lost_units(lost); !s) return s;
   if (Status s = cut_log(segments, last->offset); !s) return s;
   damage.cut(last->offset);
-  const int64_t unsynced = synced->everything ? last->offset : std::max(start.offset, synced->offset);
-  if (Status s = settle_tail(segments, start.offset, unsynced, last->offset); !s) return s;
+  const int64_t unsettled = last->offset == end.offset ? last->offset : unsynced(last->offset);
+  if (Status s = settle_tail(segments, start.offset, unsettled, last->offset); !s) return s;
   if (last->records == 0 && progress && start.from_progress) {
     last->last_timestamp_ms = progress->last_record_timestamp_ms;
     last->last_record_offset = progress->last_record_offset;
@@ -310,8 +323,9 @@ void MessageStore::Impl::abandon() {
 bool MessageStore::Impl::retain() {
   int64_t settled = std::min(dispatcher.position(), flusher.durable());
   if (follower) settled = std::min(settled, follower->position());
-  // A database has a mark of its own and is asked for a newer one; files have the keeper's.
-  const int64_t saved = queues.in_files() ? keeper.published_offset() : queues.needs_log_from();
+  // A database has a mark of its own; files have the keeper's, and that of their bounds. Both are asked for newer ones.
+  int64_t saved = queues.needs_log_from();
+  if (queues.in_files()) saved = std::min(saved, keeper.published_offset());
   const int64_t first_end = log.begin() + options.segment_size_bytes;
   const bool waits = saved < first_end && first_end <= settled;
   if (waits) queues.save_soon();

@@ -103,6 +103,7 @@ class FaultyFileSystem final : public FileSystem {
   bool exists(const std::string& path) override;
   bool is_dir(const std::string& path) override;
   Result<DiskSpace> space(const std::string& path) override;
+  Result<std::unique_ptr<File>> open_disk(const std::string& dir) override;
   Result<std::unique_ptr<File>> lock(const std::string& path) override;
 
   struct State;

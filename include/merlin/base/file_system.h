@@ -1,6 +1,7 @@
 // The port to files. Everything that MerlinMQ keeps on disk goes through it; tests put a faulty twin in its place.
 //
-// Errors: Errc::no_space for ENOSPC and EDQUOT, Errc::not_found for ENOENT, Errc::io otherwise, sys_errno set. EINTR and
+// Errors: Errc::no_space for ENOSPC and EDQUOT, Errc::not_found for ENOENT, Errc::io otherwise, sys_errno set. EINTR
+// and
 //         short transfers are retried inside.
 // Threads: a FileSystem may be used from any thread; a File's pread/pwrite/sync may run side by side.
 #pragma once
@@ -69,10 +70,16 @@ class FileSystem {
   virtual bool exists(const std::string& path) = 0;
   virtual bool is_dir(const std::string& path) = 0;
   virtual Result<DiskSpace> space(const std::string& path) = 0;
+  // A handle on the whole disk that `dir` lies on. Its sync_data() saves everything that was written there so far, by
+  // anybody, names included, and tells of everything that could not be saved since it was opened; the other calls fail.
+  virtual Result<std::unique_ptr<File>> open_disk(const std::string& dir) {
+    return Error{Errc::unsupported, dir + ": its disk cannot be synced as a whole"};
+  }
   // Takes the exclusive advisory lock on `path`, made when absent; held until the returned File is destroyed.
   virtual Result<std::unique_ptr<File>> lock(const std::string& path) = 0;
 
-  // Whole small files. write_file_durably: tmp + fsync + rename + directory fsync, keeping the old content as `<path>.bak`.
+  // Whole small files. write_file_durably: tmp + fsync + rename + directory fsync, keeping the old content as
+  // `<path>.bak`.
   Result<std::string> read_file(const std::string& path, size_t size_limit_bytes = size_t{1} << 30);
   Status write_file_durably(const std::string& path, std::string_view content);
 };

@@ -13,7 +13,7 @@
 #include "meta/subscription_group.h"
 #include "meta/topic_config.h"
 #include "meta/topic_queue_mapping.h"
-#include "store/log/synced_point.h"
+#include "store/synced_point.h"
 
 namespace merlin::tool {
 

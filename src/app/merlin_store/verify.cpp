@@ -4,8 +4,8 @@
 #include "app/merlin_store/tool.h"
 #include "merlin/message/properties.h"
 #include "store/dispatch/tags.h"
-#include "store/log/synced_point.h"
 #include "store/progress.h"
+#include "store/synced_point.h"
 
 namespace merlin::tool {
 

@@ -6,32 +6,73 @@
 
 namespace merlin::store {
 
-// Units that wait in memory: one page's worth.
+// So many units wait in memory for each other: one page's worth.
 static constexpr int64_t tail_units_max = 204;
+static constexpr int64_t tail_units_first = 8;
 
-FileQueue::FileQueue(FileSystem& files, const std::string& dir, QueueTopic& topic, int32_t queue_id, int32_t file_bytes)
+FileQueue::FileQueue(FileQueueHome& home, QueueTopic& topic, int32_t queue_id)
     : ConsumeQueue(topic, queue_id),
-      fs_(files),
-      files_(files, dir + "/" + topic.name + "/" + std::to_string(queue_id), file_bytes) {}
+      home_(home),
+      files_(home.files, home.dir + "/" + topic.name + "/" + std::to_string(queue_id), home.file_bytes) {
+  if (home.leftovers.load(std::memory_order_acquire)) files_.expect_leftovers();
+}
 
 Status FileQueue::load() {
   const std::lock_guard lock(mutex_);
-  looked_ = true;
-  return files_.load();
+  return load_files();
 }
 
-void FileQueue::adopt(const QueueBounds& bounds) {
+Status FileQueue::load_files() const {
+  looked_ = true;
+  const Status status = files_.load();
+  count();
+  return status;
+}
+
+// REQUIRES: mutex_ held.
+void FileQueue::count() const {
+  const bool now = !looked_ || !files_.empty();
+  if (now == counted_) return;
+  counted_ = now;
+  home_.queues_with_files.fetch_add(now ? 1 : -1, std::memory_order_relaxed);
+}
+
+// REQUIRES: mutex_ held.
+void FileQueue::list() const {
+  if (listed_) return;
+  listed_ = true;
+  const std::lock_guard lock(home_.mutex);
+  home_.active.push_back(const_cast<FileQueue*>(this));
+}
+
+// REQUIRES: mutex_ held.
+void FileQueue::mark_dirty() {
+  if (!dirty_.load(std::memory_order_relaxed)) dirty_.store(true, std::memory_order_release);
+  list();
+}
+
+void FileQueue::adopt(const Synced& synced) {
   const std::lock_guard lock(mutex_);
+  const QueueBounds& bounds = synced.bounds;
   looked_ = false;
+  first_ = synced.first;
   tail_begin_ = tail_written_ = bounds.max;
+  written_physical_ = bounds.max_physical;
+  synced_ = {life_, bounds.max, bounds.max_physical};
   set_min(bounds.min, bounds.min_physical);
   max_physical_.store(bounds.max_physical, std::memory_order_release);
   max_.store(bounds.max, std::memory_order_release);
+  count();
 }
 
-QueueBounds FileQueue::bounds() const {
+std::optional<FileQueue::Synced> FileQueue::synced() const {
   const auto [min, min_physical] = known_min();
-  return {min, min_physical, max_offset(), max_physical()};
+  const std::lock_guard lock(mutex_);
+  if ((looked_ && files_.empty()) || synced_.life != life_ || synced_.max == 0) return std::nullopt;
+  const int64_t first = looked_ ? files_.first_unit() : first_;
+  // The minimum may be newer than the last sync.
+  const bool ahead = min > synced_.max;
+  return Synced{first, {ahead ? synced_.max : min, ahead ? -1 : min_physical, synced_.max, synced_.max_physical}};
 }
 
 bool FileQueue::is_adopted() const {
@@ -40,30 +81,47 @@ bool FileQueue::is_adopted() const {
 }
 
 bool FileQueue::in_one_file() const {
-  return min_hint() / files_.units_per_file() == std::max(max_offset() - 1, int64_t{0}) / files_.units_per_file();
+  const int64_t first = [this] {
+    const std::lock_guard lock(mutex_);
+    return looked_ ? files_.first_unit() : first_;
+  }();
+  return first / files_.units_per_file() == std::max(max_offset() - 1, int64_t{0}) / files_.units_per_file();
 }
 
-// The first use after adopt(). What does not fit is told, and the next start compares all queues with the log; until
-// then each message is checked when it is read.
+// REQUIRES: mutex_ held. The first use of the files after adopt(). What does not fit is told, and the next start
+// compares all queues with the log; until then each message is checked when it is read.
 Status FileQueue::look() const {
   if (looked_) return {};
-  // A folder that is gone is an empty one: dispatch goes on, in a file that begins with blanks.
-  if (Status s = files_.load(); !s && s.error().code != Errc::not_found) return s;
-  looked_ = true;
-  const int64_t max = max_offset();
-  bool fits = !files_.cut_short() && !files_.empty() && files_.unit_limit() >= max;
-  if (Status s = files_.extend_cut_short(); !s) return s;
-  if (fits && max_physical() >= 0) {
-    const auto map = files_.map(max - 1);
-    if (!map) return map.error();
-    const QueueUnit last = load_unit((*map)->data() + (max - 1) % files_.units_per_file() * queue_unit_bytes);
-    fits = last.physical_end() == max_physical();
+  const auto adopted = files_.adopt(first_, tail_written_);
+  if (!adopted) return adopted.error();
+  list();
+  bool fits = *adopted;
+  if (fits) {
+    looked_ = true;
+    count();
+  } else {
+    // A folder that is gone is an empty one: dispatch goes on, in a file that begins with blanks.
+    if (Status s = load_files(); !s && s.error().code != Errc::not_found) {
+      looked_ = false;
+      return s;
+    }
+    count();
+    // Retention may have taken the first ones since.
+    fits =
+        !files_.cut_short() && !files_.empty() && files_.first_unit() >= first_ && files_.unit_limit() >= tail_written_;
+    if (Status s = files_.extend_cut_short(); !s) return s;
   }
-  if (!fits) {
-    misfit_.store(true, std::memory_order_release);
-    log_error("store", "queue {}-{}: its files are not as the last stop left them", topic(), id());
+  if (!fits || !last_unit_fits()) {
+    home_.misfit.store(true, std::memory_order_release);
+    log_error("store", "queue {}-{}: its files are not as they were left", topic(), id());
   }
   return {};
+}
+
+bool FileQueue::last_unit_fits() const {
+  if (tail_written_ <= files_.first_unit()) return true;
+  const auto last = files_.unit_at(tail_written_ - 1);
+  return last && (last->blank() || last->physical_end() == written_physical_);
 }
 
 bool FileQueue::cut_short() const {
@@ -84,18 +142,19 @@ bool FileQueue::has_files() const {
 // REQUIRES: mutex_ held; the tail is empty or written. The units in front of `end` are all there is.
 void FileQueue::settle(int64_t end) {
   tail_.clear();
-  tail_begin_ = end;
-  tail_written_ = end;
+  tail_begin_ = tail_written_ = end;
+  drop_written();
   set_min(std::min(files_.first_unit(), end), -1);
   max_.store(end, std::memory_order_release);
   int64_t max_physical = -1;
   if (end > files_.first_unit()) {
-    if (const auto map = files_.map(end - 1)) {
-      const QueueUnit last = load_unit((*map)->data() + (end - 1) % files_.units_per_file() * queue_unit_bytes);
-      if (!last.blank()) max_physical = last.physical_end();
-    }
+    const auto last = files_.unit_at(end - 1);
+    if (last && !last->blank()) max_physical = last->physical_end();
   }
   max_physical_.store(max_physical, std::memory_order_release);
+  written_physical_ = max_physical;
+  synced_ = {life_, end, max_physical};
+  count();
 }
 
 Result<int64_t> FileQueue::loaded_max_physical() {
@@ -113,7 +172,7 @@ Status FileQueue::cut(int64_t physical_limit, bool zero_rest) {
   const auto end = files_.written_end(physical_limit);
   if (!end) return end.error();
   if (Status s = files_.cut(*end, zero_rest); !s) return s;
-  if (zero_rest) dirty_.store(true, std::memory_order_release);
+  if (zero_rest) mark_dirty();
   settle(*end);
   return {};
 }
@@ -121,7 +180,7 @@ Status FileQueue::cut(int64_t physical_limit, bool zero_rest) {
 Status FileQueue::start_at(int64_t offset) {
   const std::lock_guard lock(mutex_);
   looked_ = true;
-  if (Status s = files_.remove_all(); !s) return s;
+  if (Status s = remove_files(); !s) return s;
   settle(0);
   tail_begin_ = tail_written_ = offset - 1;
   max_.store(offset - 1, std::memory_order_release);
@@ -135,23 +194,22 @@ Status FileQueue::drop_last() {
   if (Status s = look(); !s) return s;
   const int64_t end = max_offset() - 1;
   if (Status s = files_.cut(end, true); !s) return s;
-  dirty_.store(true, std::memory_order_release);
+  mark_dirty();
   settle(end);
   return {};
 }
 
 Result<ConsumeQueue::Put> FileQueue::put(int64_t queue_offset, const QueueUnit& unit, int64_t) {
   const std::lock_guard lock(mutex_);
-  if (Status s = look(); !s) return s.error();
   const int64_t max = max_.load(std::memory_order_relaxed);
   if (queue_offset < max) return Put::already_there;
   if (queue_offset > max) {
-    if (max != 0 || !files_.empty()) return Put::hole;
+    if (max != 0 || !looked_ || !files_.empty()) return Put::hole;
     // A queue whose first messages are gone starts where the log has it.
     tail_begin_ = tail_written_ = queue_offset;
     max_.store(queue_offset, std::memory_order_release);
   }
-  const bool first = tail_.empty() && files_.empty();
+  const bool first = looked_ && tail_.empty() && files_.empty();
   // In this order: a reader that sees the unit knows its record to be there.
   const int64_t before = max_physical_.exchange(unit.physical_end(), std::memory_order_acq_rel);
   if (Status s = append_unit(unit); !s) {
@@ -165,27 +223,68 @@ Result<ConsumeQueue::Put> FileQueue::put(int64_t queue_offset, const QueueUnit& 
 // REQUIRES: mutex_ held.
 Status FileQueue::append_unit(const QueueUnit& unit) {
   const int64_t max = max_.load(std::memory_order_relaxed);
-  const bool file_full = max % files_.units_per_file() == 0;
-  if (!tail_.empty() && (file_full || max - tail_begin_ >= tail_units_max)) {
-    if (Status s = flush_tail(); !s) return s;
-    tail_.clear();
-    tail_begin_ = max;
+  if (max - tail_begin_ >= tail_units_max) {
+    if (Status s = make_room(); !s) return s;
   }
-  if (tail_.capacity() == 0) tail_.reserve(tail_units_max * queue_unit_bytes);
+  if (tail_.capacity() == 0) tail_.reserve(tail_units_first * queue_unit_bytes);
   const size_t at = tail_.size();
   tail_.resize(at + queue_unit_bytes);
   store_unit(tail_.data() + at, unit);
   max_.store(max + 1, std::memory_order_release);
-  if (!dirty_.load(std::memory_order_relaxed)) dirty_.store(true, std::memory_order_release);
+  mark_dirty();
   return {};
 }
 
+// Writes what may be written and gives its memory to the next units. What waits for the log goes on waiting, within
+// limits.
+Status FileQueue::make_room() {
+  if (Status s = flush_tail(); !s) return s;
+  drop_written();
+  const int64_t waiting = max_.load(std::memory_order_relaxed) - tail_written_;
+  if (waiting < tail_units_max) return {};
+  if (home_.waiting_units.load(std::memory_order_relaxed) >= FileQueueHome::waiting_units_max) {
+    return Error{Errc::no_space, std::to_string(FileQueueHome::waiting_units_max) +
+                                     " units wait for the log to be on disk (waiting_units_max)"};
+  }
+  home_.waiting_units.fetch_add(waiting - waiting_counted_, std::memory_order_relaxed);
+  waiting_counted_ = waiting;
+  return {};
+}
+
+// REQUIRES: mutex_ held.
+void FileQueue::drop_written() {
+  const int64_t written = tail_written_ - tail_begin_;
+  tail_.erase(tail_.begin(), tail_.begin() + std::min<int64_t>(written * queue_unit_bytes, std::ssize(tail_)));
+  tail_begin_ = tail_written_;
+  if (waiting_counted_ == 0) return;
+  home_.waiting_units.fetch_sub(waiting_counted_, std::memory_order_relaxed);
+  waiting_counted_ = 0;
+}
+
 Status FileQueue::flush_tail() {
+  const int64_t limit = home_.limit();
   const int64_t max = max_.load(std::memory_order_relaxed);
-  if (tail_written_ == max) return {};
-  const size_t skip = static_cast<size_t>(tail_written_ - tail_begin_) * queue_unit_bytes;
-  if (Status s = files_.write(tail_written_, ByteView(tail_).subspan(skip)); !s) return s;
-  tail_written_ = max;
+  const auto unit_of = [this](int64_t offset) {
+    return load_unit(tail_.data() + (offset - tail_begin_) * queue_unit_bytes);
+  };
+  int64_t end = tail_written_;
+  for (; end < max; ++end) {
+    const QueueUnit unit = unit_of(end);
+    if (!unit.blank() && unit.physical_end() > limit) break;
+  }
+  if (end == tail_written_) return {};
+  if (Status s = look(); !s) return s;
+  while (tail_written_ < end) {
+    const int64_t piece_end = std::min(end, next_file(tail_written_));
+    const auto from = static_cast<size_t>(tail_written_ - tail_begin_) * queue_unit_bytes;
+    const auto bytes = static_cast<size_t>(piece_end - tail_written_) * queue_unit_bytes;
+    const Status written = files_.write(tail_written_, ByteView(tail_).subspan(from, bytes));
+    count();
+    if (!written) return written;
+    for (; tail_written_ < piece_end; ++tail_written_) {
+      if (const QueueUnit unit = unit_of(tail_written_); !unit.blank()) written_physical_ = unit.physical_end();
+    }
+  }
   return {};
 }
 
@@ -194,7 +293,7 @@ Status FileQueue::fill_hole(int64_t queue_offset) {
   if (Status s = look(); !s) return s;
   // A hole longer than a file is not filled unit by unit: what lies in front of it is given up.
   if (queue_offset - max_offset() > files_.units_per_file()) {
-    if (Status s = files_.remove_all(); !s) return s;
+    if (Status s = remove_files(); !s) return s;
     settle(0);
     tail_begin_ = tail_written_ = queue_offset;
     set_min(queue_offset, -1);
@@ -207,11 +306,18 @@ Status FileQueue::fill_hole(int64_t queue_offset) {
   return {};
 }
 
+// REQUIRES: mutex_ held. A new life begins: what was synced is no more.
+Status FileQueue::remove_files() {
+  ++life_;
+  const Status status = files_.remove_all();
+  count();
+  return status;
+}
+
 Status FileQueue::reset() {
   const std::lock_guard lock(mutex_);
   looked_ = true;
-  ++life_;
-  Status status = files_.remove_all();
+  const Status status = remove_files();
   dirty_.store(false, std::memory_order_release);
   settle(0);
   return status;
@@ -238,6 +344,7 @@ size_t FileQueue::read(int64_t from, std::span<QueueUnit> out) const {
       log_error("store", "queue {}-{}: {}", topic(), id(), mapped.error().message);
       return 0;
     }
+    list();
     map = std::move(*mapped);
   }
   // Outside the lock: a page that must come from the disk shall not hold up the dispatcher.
@@ -261,13 +368,31 @@ Status FileQueue::write_back() {
   return flush_tail();
 }
 
+// REQUIRES of the caller: what is written now is synced before after_sync().
+FileQueue::Capture FileQueue::before_sync() {
+  const std::lock_guard lock(mutex_);
+  files_.forget_unsynced();
+  if (tail_written_ == max_.load(std::memory_order_relaxed)) dirty_.store(false, std::memory_order_release);
+  return capture();
+}
+
+// REQUIRES: mutex_ held. Without a file nothing is on disk, wherever the queue begins.
+FileQueue::Capture FileQueue::capture() const {
+  return {life_, files_.empty() && looked_ ? 0 : tail_written_, written_physical_};
+}
+
+void FileQueue::after_sync(const Capture& written) {
+  const std::lock_guard lock(mutex_);
+  if (written.life == life_) synced_ = written;
+}
+
 Status FileQueue::sync_files() {
   std::vector<std::shared_ptr<File>> unsynced;
   bool new_names = false;
-  int64_t life = 0;
+  Capture written;
   {
     const std::lock_guard lock(mutex_);
-    life = life_;
+    written = capture();
     auto taken = files_.take_unsynced();
     if (!taken) return taken.error();
     unsynced = std::move(*taken);
@@ -281,33 +406,36 @@ Status FileQueue::sync_files() {
   if (new_names) {
     std::string dir = files_.dir();
     for (int level = 0; level < 3; ++level) {  // <id>, <topic>, consumequeue
-      if (Status s = fs_.sync_dir(dir); !s) {
+      if (Status s = home_.files.sync_dir(dir); !s) {
         // The topic may have been deleted under our hands: then its folder owes nobody anything.
         const std::lock_guard lock(mutex_);
-        return life_ == life ? s : Status();
+        return life_ == written.life ? s : Status();
       }
       dir.resize(dir.rfind('/'));
     }
   }
+  after_sync(written);
   return {};
 }
 
 void FileQueue::close_files() {
   const std::lock_guard lock(mutex_);
   files_.close_all();
-  if (tail_written_ == max_.load(std::memory_order_relaxed)) {
-    tail_ = {};
-    tail_begin_ = tail_written_;
-  }
+  if (tail_written_ != max_.load(std::memory_order_relaxed)) return;
+  drop_written();
+  tail_ = {};
 }
 
-void FileQueue::release_idle() {
+bool FileQueue::stay_active() {
   const std::lock_guard lock(mutex_);
   files_.release_idle();
-  if (tail_written_ == max_.load(std::memory_order_relaxed) && !dirty()) {
+  if (dirty()) return true;
+  if (tail_written_ == max_.load(std::memory_order_relaxed)) {
+    drop_written();
     tail_ = {};
-    tail_begin_ = tail_written_;
   }
+  listed_ = files_.in_use();
+  return listed_;
 }
 
 Status FileQueue::drop_files_below(int64_t offset) {

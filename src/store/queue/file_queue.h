@@ -1,13 +1,15 @@
 // One queue in files of Apache's format.
 //
-// Owns:     the queue's files and the newest units, which wait in memory for theirs.
+// Owns:     the queue's files and the newest units, which wait in memory until their records are on disk.
 // Threads:  see QueueIndex.
-// Survives: nothing needs to: all units can be dispatched again from the log. What sync_files() covered is on disk.
+// Survives: nothing needs to: all units can be dispatched again from the log. What synced() vouches for is on disk, and
+//           no unit reaches a file before its record is durable: what stands behind that is right, too, or not there.
 // Fails:    a put() whose page cannot be written changes nothing and may be repeated.
 #pragma once
 
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,10 +21,38 @@
 
 namespace merlin::store {
 
+class FileQueue;
+
+// What the queues of one index share.
+struct FileQueueHome {
+  // Units that wait for the log beyond one page of each queue, all queues together.
+  static constexpr int64_t waiting_units_max = 2'000'000;
+
+  FileQueueHome(FileSystem& fs, std::string folder, int32_t bytes)
+      : files(fs), dir(std::move(folder)), file_bytes(bytes) {}
+  // Units of records behind it must not be written yet.
+  int64_t limit() const {
+    const auto* word = durable.load(std::memory_order_acquire);
+    return word == nullptr ? INT64_MAX : word->load(std::memory_order_acquire);
+  }
+
+  FileSystem& files;
+  const std::string dir;  // of all queues: <root>/consumequeue
+  const int32_t file_bytes;
+  // Null while opening: what is dispatched then is durable.
+  std::atomic<const std::atomic<int64_t>*> durable{nullptr};
+  std::atomic<int64_t> waiting_units{0};
+  std::atomic<int64_t> queues_with_files{0};
+  std::atomic<bool> misfit{false};     // the files of a queue were another thing than adopt() had been told
+  std::atomic<bool> leftovers{false};  // a queue that is made now may find files that nobody knows
+  std::mutex mutex;
+  std::vector<FileQueue*> active;  // guarded by mutex: those that have something to write, to sync, to close or to free
+};
+
 class FileQueue final : public ConsumeQueue {
  public:
-  // `dir` is the folder of all queues: <root>/consumequeue.
-  FileQueue(FileSystem& files, const std::string& dir, QueueTopic& topic, int32_t queue_id, int32_t file_bytes);
+  // `home` outlives the queue.
+  FileQueue(FileQueueHome& home, QueueTopic& topic, int32_t queue_id);
 
   Result<Put> put(int64_t queue_offset, const QueueUnit& unit, int64_t store_timestamp_ms) override;
   Status fill_hole(int64_t queue_offset) override;
@@ -32,12 +62,16 @@ class FileQueue final : public ConsumeQueue {
   size_t read(int64_t from, std::span<QueueUnit> out) const override;
   int64_t next_file(int64_t offset) const override;
 
-  // The files were left like this by a clean stop: they are looked at when the queue is first used.
-  void adopt(const QueueBounds& bounds);
-  // Whether what the files hold was another thing than adopt() had been told.
-  bool misfit() const { return misfit_.load(std::memory_order_acquire); }
-  QueueBounds bounds() const;
-  // Whether nobody has used the queue since adopt().
+  // What is on disk for good: units in front of `max`, whose records are durable.
+  struct Synced {
+    int64_t first = 0;  // of the first file
+    QueueBounds bounds;
+  };
+  // The files hold at least this: they are looked at when they are first read or written.
+  void adopt(const Synced& synced);
+  // None when there are no files.
+  std::optional<Synced> synced() const;
+  // Whether nobody has needed the files since adopt().
   bool is_adopted() const;
   // Whether all units lie in one file, for all that is known.
   bool in_one_file() const;
@@ -59,9 +93,20 @@ class FileQueue final : public ConsumeQueue {
   // --- background
   // Whether units wait in memory or files wait for a sync.
   bool dirty() const { return dirty_.load(std::memory_order_acquire); }
+  // Writes the units whose records are durable.
   Status write_back();
   Status sync_files();
-  void release_idle();
+  // The same in two steps, around a sync of the whole disk.
+  struct Capture {
+    int64_t life = 0;
+    int64_t max = 0;
+    int64_t max_physical = -1;
+  };
+  Capture before_sync();
+  void after_sync(const Capture& written);
+  // Closes what was not used since the last call. False: there is nothing left to do for the queue, it is off the list
+  // of the active ones.
+  bool stay_active();
   // Closes what is open, and keeps nothing that can be read again.
   void close_files();
   // Deletes files whose units all lie below `offset`.
@@ -70,23 +115,37 @@ class FileQueue final : public ConsumeQueue {
 
  private:
   int64_t first_offset() const override;
-  Status flush_tail();  // REQUIRES: mutex_ held
+  // REQUIRES, all of them: mutex_ held.
+  Status flush_tail();
   Status append_unit(const QueueUnit& unit);
+  Status make_room();
+  void drop_written();
   void settle(int64_t end);
-  Status look() const;  // REQUIRES: mutex_ held
+  Status look() const;
+  Status load_files() const;
+  bool last_unit_fits() const;
+  Status remove_files();
+  Capture capture() const;
+  void count() const;
+  void list() const;
+  void mark_dirty();
 
-  FileSystem& fs_;
+  FileQueueHome& home_;
   std::atomic<bool> dirty_{false};
 
-  mutable std::atomic<bool> misfit_{false};
-
   mutable std::mutex mutex_;
-  mutable bool looked_ = true;  // guarded by mutex_; false: files_ knows nothing yet, the bounds were adopted
-  mutable QueueFiles files_;    // guarded by mutex_; reading maps files
-  std::vector<uint8_t> tail_;  // guarded by mutex_; encoded units from tail_begin_ on, never past the end of their file
-  int64_t tail_begin_ = 0;     // guarded by mutex_; units in front of it are in files
-  int64_t tail_written_ = 0;   // guarded by mutex_; units in front of it are in files, too
-  int64_t life_ = 0;           // guarded by mutex_; counts resets
+  mutable bool looked_ = true;     // guarded by mutex_; false: files_ knows nothing yet, the bounds were adopted
+  mutable bool listed_ = false;    // guarded by mutex_; home_ has the queue among the active ones
+  mutable bool counted_ = false;   // guarded by mutex_; home_ has counted the queue as one with files
+  mutable QueueFiles files_;       // guarded by mutex_; reading maps files
+  std::vector<uint8_t> tail_;      // guarded by mutex_; encoded units from tail_begin_ on
+  int64_t tail_begin_ = 0;         // guarded by mutex_; units in front of it are in files
+  int64_t tail_written_ = 0;       // guarded by mutex_; units in front of it are in files, too
+  int64_t written_physical_ = -1;  // guarded by mutex_; one past the record of the last of those
+  int64_t first_ = 0;              // guarded by mutex_; as adopted
+  Capture synced_;                 // guarded by mutex_
+  int64_t waiting_counted_ = 0;    // guarded by mutex_; so many units home_ has counted as waiting
+  int64_t life_ = 0;               // guarded by mutex_; counts resets
 };
 
 }  // namespace merlin::store

@@ -1,6 +1,7 @@
 #include "store/queue/queue_files.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <utility>
 
@@ -56,6 +57,36 @@ Status QueueFiles::load() {
     starts_.push_back(start);
   }
   return {};
+}
+
+Result<bool> QueueFiles::adopt(int64_t first, int64_t end) {
+  const int64_t last = start_of(std::max(end - 1, first));
+  auto file = files_.open(path(last), OpenMode::read_write);
+  if (!file && file.error().code == Errc::not_found) return false;
+  if (!file) return file.error();
+  const auto size = (*file)->size();
+  if (!size) return size.error();
+  if (*size != file_bytes_ || first % units_per_file_ != 0) return false;
+  if (first < last && !files_.exists(path(first))) return false;
+  starts_.clear();
+  for (int64_t start = first; start <= last; start += units_per_file_) starts_.push_back(start);
+  open_ = std::move(*file);
+  open_start_ = last;
+  open_used_ = true;
+  return true;
+}
+
+Result<QueueUnit> QueueFiles::unit_at(int64_t offset) {
+  const int64_t in_file = (offset - start_of(offset)) * queue_unit_bytes;
+  if (open_start_ == start_of(offset)) {
+    std::array<uint8_t, queue_unit_bytes> bytes{};
+    const auto read = open_->pread(bytes, in_file);
+    if (!read) return read.error();
+    return load_unit(bytes.data());
+  }
+  const auto mapped = map(offset);
+  if (!mapped) return mapped.error();
+  return load_unit((*mapped)->data() + in_file);
 }
 
 Status QueueFiles::extend_cut_short() {
@@ -209,6 +240,12 @@ Result<std::vector<std::shared_ptr<File>>> QueueFiles::take_unsynced() {
   if (open_unsynced_) out.push_back(open_);
   open_unsynced_ = false;
   return out;
+}
+
+void QueueFiles::forget_unsynced() {
+  unsynced_.clear();
+  open_unsynced_ = false;
+  new_names_ = false;
 }
 
 void QueueFiles::close_all() {

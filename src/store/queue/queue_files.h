@@ -21,6 +21,12 @@ class QueueFiles {
   QueueFiles(FileSystem& files, std::string dir, int32_t file_bytes);
 
   Status load();
+  // Instead of load(), when it is known what is there: files from unit `first` on without a gap, up to the one of the
+  // last unit in front of `end`. Only these two are looked at. False: one is not there, or has another size; nothing is
+  // known then.
+  Result<bool> adopt(int64_t first, int64_t end);
+  // Files may be there all the same although load() was not called: they are removed before the first is made.
+  void expect_leftovers() { leftovers_ = true; }
 
   // Whether load() found a file cut short, as no crash of ours leaves one: units that were on disk may be missing.
   bool cut_short() const { return cut_short_start_ >= 0; }
@@ -39,6 +45,8 @@ class QueueFiles {
   // The file that holds the unit, mapped. The unit lies at (offset % units_per_file) * 20.
   Result<std::shared_ptr<Mapping>> map(int64_t offset);
 
+  // A unit of a file that is there.
+  Result<QueueUnit> unit_at(int64_t offset);
   // One past the last unit that is written and whose record lies below `physical_limit`. Units in front of it are taken
   // for good: they were written in order.
   Result<int64_t> written_end(int64_t physical_limit);
@@ -48,10 +56,14 @@ class QueueFiles {
 
   // The files written since the last call, for syncing.
   Result<std::vector<std::shared_ptr<File>>> take_unsynced();
+  // What was written since is synced by somebody else, with the names.
+  void forget_unsynced();
   // Closes and unmaps everything now. What was written stays to be synced.
   void close_all();
   // Whether a file was made since the last call: its directories need a sync, too.
   bool take_new_names();
+  // Whether anything is open or mapped.
+  bool in_use() const { return open_ != nullptr || !maps_.empty(); }
   // Closes and unmaps what was not used since the last call.
   void release_idle();
   // Deletes files whose units all lie below `offset`; the last one stays.

@@ -148,6 +148,7 @@ class QueueIndex {
 
   struct Start {
     int64_t physical_limit = 0;  // units of records at or behind it are dropped; they come again
+    int64_t log_end = 0;         // records end there
     bool trusted = false;        // load() vouched for everything in front of the limit
     bool clean = false;          // nothing can stand behind the last unit
     // Whether the record that a unit names is that message of that queue. Asked when not trusted.

@@ -98,7 +98,7 @@ Result<QueueIndex::Loaded> RocksIndex::load() {
 // The store was one of the file form: queues without a record left in the log keep their next offset.
 Status RocksIndex::take_over_files() {
   if (!files_.exists(options_.root_dir + "/consumequeue")) return {};
-  FileIndex old(files_, options_.root_dir, options_.consume_queue_file_bytes);
+  FileIndex old({.root_dir = options_.root_dir, .file_bytes = options_.consume_queue_file_bytes}, files_);
   const auto loaded = old.load();
   if (!loaded) {
     log_warn("store", "{}: offsets of empty queues start over", loaded.error().message);

@@ -5,7 +5,7 @@
 
 #include "crash/rig/judge.h"
 #include "store/file_names.h"
-#include "store/log/synced_point.h"
+#include "store/synced_point.h"
 
 namespace merlin::rig {
 

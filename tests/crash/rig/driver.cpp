@@ -26,6 +26,7 @@ store::StoreOptions options_of(const Config& config, bool background) {
   o.queue_flush_interval_ms = background ? 2 : never_ms;
   o.index_enabled = config.key_index;
   o.queues_in_database = config.database;
+  if (config.many) o.queue_bounds_min = o.queue_sync_disk_min = 1;
   o.queue_recovery_bytes_max = 1;  // the database is flushed at each look
   o.index_hash_slots = 10;
   o.index_entries_max = 12;

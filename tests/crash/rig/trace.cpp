@@ -163,22 +163,27 @@ int64_t TraceFileSystem::renames_to(std::string_view suffix) const {
 
 // REQUIRES: mutex_ held.
 Result<std::unique_ptr<File>> TraceFileSystem::traced(Result<std::unique_ptr<File>> file, const std::string& path,
-                                                      OpenMode mode) {
+                                                      int64_t mode) {
   if (!file) return file;
   const int64_t number = next_file_++;
-  trace_.push_back({.kind = Kind::open, .a = number, .b = static_cast<int64_t>(mode), .path = path});
+  trace_.push_back({.kind = Kind::open, .a = number, .b = mode, .path = path});
   return std::unique_ptr<File>(std::make_unique<TracedFile>(*this, number, std::move(*file)));
 }
 
 Result<std::unique_ptr<File>> TraceFileSystem::open(const std::string& path, OpenMode mode) {
   const std::lock_guard lock(mutex_);
   if (mode == OpenMode::create) note_image_before(path);
-  return traced(disk_.open(path, mode), path, mode);
+  return traced(disk_.open(path, mode), path, static_cast<int64_t>(mode));
 }
 
 Result<std::unique_ptr<File>> TraceFileSystem::lock(const std::string& path) {
   const std::lock_guard lock(mutex_);
-  return traced(disk_.lock(path), path, OpenMode::create);
+  return traced(disk_.lock(path), path, static_cast<int64_t>(OpenMode::create));
+}
+
+Result<std::unique_ptr<File>> TraceFileSystem::open_disk(const std::string& dir) {
+  const std::lock_guard lock(mutex_);
+  return traced(disk_.open_disk(dir), dir, whole_disk);
 }
 
 Status TraceFileSystem::rename(const std::string& from, const std::string& to) {
@@ -256,7 +261,7 @@ static void ignore(const Status& status) {
 void Player::play(const Entry& e) {
   switch (e.kind) {
     case Kind::open: {
-      auto file = disk_.open(e.path, static_cast<OpenMode>(e.b));
+      auto file = e.b == whole_disk ? disk_.open_disk(e.path) : disk_.open(e.path, static_cast<OpenMode>(e.b));
       if (file) files_[e.a] = std::move(*file);
       return;
     }

@@ -18,7 +18,7 @@ namespace merlin::rig {
 
 enum class Kind : uint8_t {
   // Calls. a: number of the open file, b: offset or size.
-  open,  // b: OpenMode
+  open,  // b: OpenMode, or whole_disk
   write,
   sync,
   truncate,
@@ -44,6 +44,8 @@ enum class Kind : uint8_t {
   group_saved,
   image,  // bytes: the folder of a database that does not use the port, as it is now
 };
+
+inline constexpr int64_t whole_disk = 100;
 
 struct Entry {
   Kind kind = Kind::open;
@@ -95,12 +97,13 @@ class TraceFileSystem final : public FileSystem {
   bool exists(const std::string& path) override { return disk_.exists(path); }
   bool is_dir(const std::string& path) override { return disk_.is_dir(path); }
   Result<DiskSpace> space(const std::string& path) override { return disk_.space(path); }
+  Result<std::unique_ptr<File>> open_disk(const std::string& dir) override;
   Result<std::unique_ptr<File>> lock(const std::string& path) override;
 
  private:
   friend class TracedFile;
   void note_image_before(const std::string& path);
-  Result<std::unique_ptr<File>> traced(Result<std::unique_ptr<File>> file, const std::string& path, OpenMode mode);
+  Result<std::unique_ptr<File>> traced(Result<std::unique_ptr<File>> file, const std::string& path, int64_t mode);
 
   FaultyFileSystem& disk_;
   std::function<std::string()> image_;  // constant while the store lives

@@ -34,6 +34,7 @@ struct Config {
   bool key_index = false;
   bool database = false;  // queues in RocksDB
   int64_t segment_bytes = 8 * 1024;
+  bool many = false;  // few queue files count as many: their bounds are written, the disk is synced as a whole
 };
 
 // With the intervals of a store that works; for looking at one, nothing shall happen in the background.

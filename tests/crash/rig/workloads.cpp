@@ -215,16 +215,20 @@ std::vector<Workload> all() {
   add("kills", kills, {.segment_bytes = 4096});
   add("progress", progress, {.segment_bytes = 4096});
   add("full", full_disk, {.segment_bytes = 4096});
-  for (const char* name : {"rolls", "topics", "retention", "stops", "kills", "progress"}) {
-    for (const bool sync : {true, false}) {
-      Workload w = *std::find_if(out.begin(), out.end(), [&](const Workload& other) {
-        return other.name == std::string(name) + (sync ? "-sync" : "-async");
-      });
-      w.name = std::string("db-") + w.name;
-      w.config.database = true;
-      out.push_back(std::move(w));
+  const auto again = [&](const std::string& prefix, std::initializer_list<const char*> names, auto change) {
+    for (const std::string name : names) {
+      for (const char* flush : {"-sync", "-async"}) {
+        Workload w = *std::find_if(out.begin(), out.end(), [&](const Workload& o) { return o.name == name + flush; });
+        w.name = prefix + w.name;
+        change(w.config);
+        out.push_back(std::move(w));
+      }
     }
-  }
+  };
+  again("db-", {"rolls", "topics", "retention", "stops", "kills", "progress"}, [](Config& c) { c.database = true; });
+  again("many-", {"rolls", "topics", "retention", "stops", "kills", "progress", "full"},
+        [](Config& c) { c.many = true; });
+  add("many-mixed", mixed, {.segment_bytes = 4096, .many = true});
   add("mixed", mixed, {.key_index = true, .segment_bytes = 4096});
   return out;
 }

@@ -134,7 +134,8 @@ TEST(DeletedTopicFaultTest, AFloorOutlivesACrashInTheMidstOfARebuild) {
     if (database) {
       forget(std::make_unique<RocksIndex>(RocksIndex::Options{.root_dir = root}, posix_file_system()));
     } else {
-      forget(std::make_unique<FileIndex>(posix_file_system(), root, f.options.consume_queue_file_bytes));
+      const FileIndex::Options form{.root_dir = root, .file_bytes = f.options.consume_queue_file_bytes};
+      forget(std::make_unique<FileIndex>(form, posix_file_system()));
     }
     ASSERT_TRUE(f.open().ok());
     EXPECT_EQ(f.send("Idle", 0, "new").queue_offset, 7) << "database " << database;

@@ -38,7 +38,8 @@ QueueUnit unit_at(const FileQueue& queue, int64_t offset) {
 
 TEST(FileQueueTest, UnitsAreReadBackFromMemoryAndFromFiles) {
   Topic topic_of_queue;
-  FileQueue queue(posix_file_system(), fresh_dir(), topic_of_queue, 0, file_bytes);
+  FileQueueHome home_of_queue(posix_file_system(), fresh_dir(), file_bytes);
+  FileQueue queue(home_of_queue, topic_of_queue, 0);
   for (int64_t i = 0; i < 1000; ++i) ASSERT_EQ(put(queue, i, i), ConsumeQueue::Put::stored);
   EXPECT_EQ(queue.max_offset(), 1000);
   EXPECT_EQ(queue.max_physical(), 1000 + 999 * 100 + 100);
@@ -57,7 +58,8 @@ TEST(FileQueueTest, UnitsAreReadBackFromMemoryAndFromFiles) {
 TEST(FileQueueTest, FilesHaveApachesBytes) {
   const std::string dir = fresh_dir();
   Topic topic_of_queue;
-  FileQueue queue(posix_file_system(), dir, topic_of_queue, 3, file_bytes);
+  FileQueueHome home_of_queue(posix_file_system(), dir, file_bytes);
+  FileQueue queue(home_of_queue, topic_of_queue, 3);
   for (int64_t i = 0; i < 12; ++i) put(queue, i, -2);
   ASSERT_TRUE(queue.write_back().ok());
   const std::string second = slurp(dir + "/T/3/00000000000000000200");
@@ -73,7 +75,8 @@ TEST(FileQueueTest, AFirstUnitInTheMiddleOfAFileGetsBlanksInFront) {
   const std::string dir = fresh_dir();
   {
     Topic topic_of_queue;
-    FileQueue queue(posix_file_system(), dir, topic_of_queue, 0, file_bytes);
+    FileQueueHome home_of_queue(posix_file_system(), dir, file_bytes);
+    FileQueue queue(home_of_queue, topic_of_queue, 0);
     ASSERT_EQ(put(queue, 23), ConsumeQueue::Put::stored);
     EXPECT_EQ(queue.min_offset(), 23);
     EXPECT_EQ(queue.max_offset(), 24);
@@ -85,7 +88,8 @@ TEST(FileQueueTest, AFirstUnitInTheMiddleOfAFileGetsBlanksInFront) {
     EXPECT_TRUE(unit.blank());
   }
   Topic topic_of_again;
-  FileQueue again(posix_file_system(), dir, topic_of_again, 0, file_bytes);
+  FileQueueHome home_of_again(posix_file_system(), dir, file_bytes);
+  FileQueue again(home_of_again, topic_of_again, 0);
   ASSERT_TRUE(again.load().ok());
   ASSERT_TRUE(again.cut(INT64_MAX, false).ok());
   EXPECT_EQ(again.max_offset(), 24);
@@ -95,7 +99,8 @@ TEST(FileQueueTest, AFirstUnitInTheMiddleOfAFileGetsBlanksInFront) {
 
 TEST(FileQueueTest, PutIsIdempotentAndNoticesHoles) {
   Topic topic_of_queue;
-  FileQueue queue(posix_file_system(), fresh_dir(), topic_of_queue, 0, file_bytes);
+  FileQueueHome home_of_queue(posix_file_system(), fresh_dir(), file_bytes);
+  FileQueue queue(home_of_queue, topic_of_queue, 0);
   put(queue, 0);
   put(queue, 1);
   EXPECT_EQ(put(queue, 0), ConsumeQueue::Put::already_there);
@@ -111,12 +116,14 @@ TEST(FileQueueTest, CutDropsUnitsOfRecordsBehindTheLimitAndClearsThem) {
   const std::string dir = fresh_dir();
   {
     Topic topic_of_queue;
-    FileQueue queue(posix_file_system(), dir, topic_of_queue, 0, file_bytes);
+    FileQueueHome home_of_queue(posix_file_system(), dir, file_bytes);
+    FileQueue queue(home_of_queue, topic_of_queue, 0);
     for (int64_t i = 0; i < 37; ++i) put(queue, i);
     ASSERT_TRUE(queue.write_back().ok());
   }
   Topic topic_of_queue;
-  FileQueue queue(posix_file_system(), dir, topic_of_queue, 0, file_bytes);
+  FileQueueHome home_of_queue(posix_file_system(), dir, file_bytes);
+  FileQueue queue(home_of_queue, topic_of_queue, 0);
   ASSERT_TRUE(queue.load().ok());
   EXPECT_EQ(*queue.loaded_max_physical(), 1000 + 37 * 100);
   ASSERT_TRUE(queue.cut(1000 + 25 * 100, true).ok());
@@ -136,7 +143,8 @@ TEST(FileQueueTest, CutDropsUnitsOfRecordsBehindTheLimitAndClearsThem) {
 
 TEST(FileQueueTest, MinFollowsTheLog) {
   Topic topic_of_queue;
-  FileQueue queue(posix_file_system(), fresh_dir(), topic_of_queue, 0, file_bytes);
+  FileQueueHome home_of_queue(posix_file_system(), fresh_dir(), file_bytes);
+  FileQueue queue(home_of_queue, topic_of_queue, 0);
   for (int64_t i = 0; i < 35; ++i) put(queue, i);
   topic_of_queue.begin = 1000;
   EXPECT_EQ(queue.min_offset(), 0);
@@ -154,13 +162,15 @@ TEST(FileQueueTest, AFileOfTheWrongSizeIsRefused) {
   const std::string dir = fresh_dir();
   {
     Topic topic_of_queue;
-    FileQueue queue(posix_file_system(), dir, topic_of_queue, 0, file_bytes);
+    FileQueueHome home_of_queue(posix_file_system(), dir, file_bytes);
+    FileQueue queue(home_of_queue, topic_of_queue, 0);
     for (int64_t i = 0; i < 15; ++i) put(queue, i);
     ASSERT_TRUE(queue.write_back().ok());
   }
   std::filesystem::resize_file(dir + "/T/0/00000000000000000000", 100);
   Topic topic_of_queue;
-  FileQueue queue(posix_file_system(), dir, topic_of_queue, 0, file_bytes);
+  FileQueueHome home_of_queue(posix_file_system(), dir, file_bytes);
+  FileQueue queue(home_of_queue, topic_of_queue, 0);
   const Status status = queue.load();
   ASSERT_FALSE(status.ok());
   EXPECT_NE(status.error().message.find("mappedFileSizeConsumeQueue is 200"), std::string::npos)
@@ -181,15 +191,42 @@ TEST(FileQueueTest, TheLargestFileSizeThatASettingMayHaveIsNoTrouble) {
 
 TEST(BoundsFileTest, ACountWithoutItsRowsIsNoFile) {
   const std::string path = fresh_dir() + "/merlin.bounds";
-  std::vector<uint8_t> bytes(20);
-  std::memcpy(bytes.data(), "MRLNBNDS", 8);
+  std::vector<uint8_t> bytes(36);
+  std::memcpy(bytes.data(), "MRLNBND2", 8);
   store_be<int64_t>(bytes.data() + 8, 7);
-  store_be<uint32_t>(bytes.data() + 16, UINT32_MAX);
+  store_be<uint32_t>(bytes.data() + 32, UINT32_MAX);
   const uint32_t crc = crc32(bytes);
-  bytes.resize(24);
-  store_be<uint32_t>(bytes.data() + 20, crc);
+  bytes.resize(40);
+  store_be<uint32_t>(bytes.data() + 36, crc);
   ASSERT_TRUE(posix_file_system().write_file_durably(path, as_text(bytes)).ok());
-  EXPECT_FALSE(read_bounds(posix_file_system(), path, 7).has_value());
+  EXPECT_FALSE(read_bounds(posix_file_system(), path).has_value());
+}
+
+TEST(BoundsFileTest, RowsAreReadBack) {
+  const std::string path = fresh_dir() + "/merlin.bounds";
+  Progress progress;
+  progress.dispatched_offset = 9000;
+  progress.last_record_offset = 8800;
+  progress.last_record_timestamp_ms = 77;
+  const std::vector<BoundsRow> rows = {
+      {"A", 0, 0, {1, 100, 5, 700}}, {"A", 7, 50, {60, 200, 61, 300}}, {"B", 0, 0, {0, -1, 3, -1}}};
+  ASSERT_TRUE(write_bounds(posix_file_system(), path, progress, rows).ok());
+  const auto read = read_bounds(posix_file_system(), path);
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->progress, progress);
+  ASSERT_EQ(read->rows.size(), rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(read->rows[i].topic, rows[i].topic);
+    EXPECT_EQ(read->rows[i].queue_id, rows[i].queue_id);
+    EXPECT_EQ(read->rows[i].first, rows[i].first);
+    EXPECT_EQ(read->rows[i].bounds.min_physical, rows[i].bounds.min_physical);
+    EXPECT_EQ(read->rows[i].bounds.max_physical, rows[i].bounds.max_physical);
+  }
+  // One bit more or less, and it is no such file.
+  std::string content = slurp(path);
+  content[content.size() / 2] = static_cast<char>(content[content.size() / 2] ^ 1);
+  ASSERT_TRUE(posix_file_system().write_file_durably(path, content).ok());
+  EXPECT_FALSE(read_bounds(posix_file_system(), path).has_value());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "store/log/retention.h"
 
 #include "merlin/base/faulty_file_system.h"
+#include "store/progress.h"
 #include "unit/store/store_fixture.h"
 
 namespace merlin::store {
@@ -78,6 +79,11 @@ TEST_F(RetentionStoreTest, AFillingDiskTakesTheOldestAtAnyAge) {
   ASSERT_NO_FATAL_FAILURE(settle());
   f.clock.advance_ms(1);
   EXPECT_EQ(begin(), 0);
+  // Units follow their records to the disk, and take room there.
+  ASSERT_TRUE(eventually([&] {
+    const auto progress = read_progress(disk, "/store/merlin.progress");
+    return progress && progress->dispatched_offset == f.last_end;
+  }));
   disk.set_quota_bytes(disk.used_bytes() * 10 / 9);
   EXPECT_TRUE(eventually([&] { return begin() > 0; }));
   EXPECT_FALSE(f.bodies("T", 0).empty());

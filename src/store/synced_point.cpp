@@ -1,4 +1,4 @@
-#include "store/log/synced_point.h"
+#include "store/synced_point.h"
 
 #include <array>
 
