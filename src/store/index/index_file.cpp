@@ -42,6 +42,39 @@ Status read_exactly(File& file, std::span<uint8_t> out, int64_t offset, const st
   return {};
 }
 
+// The entries of one chain, newest first. Read, not mapped: a bad sector is an error value, a cold page is one read of
+// a page, and neighbours in a chain often share it.
+class EntryReader {
+ public:
+  EntryReader(File& file, const IndexLayout& layout, const std::string& path)
+      : file_(file), layout_(layout), path_(path) {}
+
+  Result<Entry> at(int32_t number) {
+    const int64_t offset = layout_.entry_at(number);
+    if (offset < begin_ || offset + IndexLayout::entry_bytes > end_) {
+      begin_ = offset - offset % page_bytes;
+      end_ = begin_;
+      const bool fits = offset + IndexLayout::entry_bytes <= begin_ + page_bytes;
+      const auto n = file_.pread(std::span(pages_).first(fits ? page_bytes : 2 * page_bytes), begin_);
+      if (!n) return n.error();
+      end_ = begin_ + static_cast<int64_t>(*n);
+      if (offset + IndexLayout::entry_bytes > end_) {
+        return Error{Errc::corrupt, path_ + " ends at " + std::to_string(end_)};
+      }
+    }
+    return Entry::load(pages_.data() + (offset - begin_));
+  }
+
+ private:
+  static constexpr int64_t page_bytes = 4096;
+  File& file_;
+  const IndexLayout& layout_;
+  const std::string& path_;
+  int64_t begin_ = 0;
+  int64_t end_ = 0;
+  std::array<uint8_t, 2 * page_bytes> pages_;
+};
+
 }  // namespace
 
 int32_t index_key_hash(std::string_view topic, int32_t topic_hash, std::string_view key) {
@@ -315,17 +348,18 @@ Status IndexFile::select(int32_t hash, size_t count_max, int64_t begin_ms, int64
   }
   const int32_t written = first_unwritten();
   if (written <= 1) return {};
-  // Mapped for the length of one query: long chains cost no system calls, and an idle index no memory.
-  const auto mapping = file_->map_read(static_cast<size_t>(layout_.file_bytes()));
-  if (!mapping) return mapping.error();
-  const uint8_t* const bytes = (*mapping)->data();
-  int32_t number = load_be<int32_t>(bytes + layout_.slot_at(slot));
+  std::array<uint8_t, IndexLayout::slot_bytes> head;
+  if (Status s = read_exactly(*file_, head, layout_.slot_at(slot), path_); !s) return s;
+  int32_t number = load_be<int32_t>(head.data());
   // A write-back that failed half-way has put numbers there whose entries are still in memory.
   while (number >= written && number < header_.next_entry)
     number = batch_[static_cast<size_t>(number - written)].previous;
   if (number >= written) return {};
+  EntryReader reader(*file_, layout_, path_);
   while (number > 0 && out.size() < count_max) {
-    const Entry entry = Entry::load(bytes + layout_.entry_at(number));
+    const auto read = reader.at(number);
+    if (!read) return read.error();
+    const Entry& entry = *read;
     if (entry.seconds < 0) return {};
     const int64_t time = time_of(entry.seconds);
     if (entry.hash == hash && time >= begin_ms && time <= end_ms) out.push_back(entry.physical_offset);
