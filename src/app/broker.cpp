@@ -35,6 +35,15 @@ net::ConnectionLimits connection_limits(const config::Settings& s) {
   return limits;
 }
 
+store::CleaningLimits cleaning_limits(const config::Settings& s) {
+  // Narrowed as Apache does it.
+  return {.file_reserved_hours = s.int32("fileReservedTime"),
+          .delete_when = s.text("deleteWhen"),
+          .disk_used_percent_max = s.int32("diskMaxUsedSpaceRatio"),
+          .disk_forcibly_percent = std::clamp(s.int32("diskSpaceCleanForciblyRatio"), 30, 85),
+          .disk_warning_percent = std::clamp(s.int32("diskSpaceWarningLevelRatio"), 35, 90)};
+}
+
 store::StoreOptions store_options(const config::Settings& s) {
   store::StoreOptions o;
   o.root_dir = s.text("storePathRootDir");
@@ -53,13 +62,9 @@ store::StoreOptions store_options(const config::Settings& s) {
   o.index_hash_slots = s.int32("maxHashSlotNum");
   o.index_entries_max = s.int32("maxIndexNum");
   o.memory_ratio_percent = s.int32("accessMessageInMemoryMaxRatio");
-  o.file_reserved_hours = s.int32("fileReservedTime");
-  o.delete_when = s.text("deleteWhen");
+  static_cast<store::CleaningLimits&>(o) = cleaning_limits(s);
   o.clean_interval_ms = s.int32("cleanResourceInterval");
   o.delete_files_max = s.int32("deleteFileBatchMax");
-  o.disk_used_percent_max = s.int32("diskMaxUsedSpaceRatio");
-  o.disk_forcibly_percent = s.int32("diskSpaceCleanForciblyRatio");
-  o.disk_warning_percent = std::clamp(s.int32("diskSpaceWarningLevelRatio"), 35, 90);
   o.clean_forcibly = s.boolean("cleanFileForciblyEnable");
   o.light_queues_max = s.int32("maxLmqConsumeQueueNum");
   return o;
@@ -254,6 +259,10 @@ void Broker::Parts::connect() {
                      [this] { store.set_light_queues_max(settings.int32("maxLmqConsumeQueueNum")); });
   topics.set_light_queues(settings.boolean("enableLmq"));
   groups.set_light_queues(settings.boolean("enableLmq"));
+  for (const std::string_view key : {"fileReservedTime", "deleteWhen", "diskMaxUsedSpaceRatio",
+                                     "diskSpaceCleanForciblyRatio", "diskSpaceWarningLevelRatio"}) {
+    settings.on_change(key, [this] { store.set_cleaning(cleaning_limits(settings)); });
+  }
   const auto group_rules = [this] {
     groups.set_auto_create(settings.boolean("autoCreateSubscriptionGroup"), settings.boolean("enableCreateSysGroup"));
   };

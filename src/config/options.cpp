@@ -97,6 +97,22 @@ Result<std::string> check_choice(const Option& option, std::string_view value) {
   return bad_value(option, value, choices_text(option.choices));
 }
 
+constexpr std::string_view hours_expected = "hours from 00 to 23, separated by ;";
+
+Result<std::string> check_hours(const Option& option, std::string_view value) {
+  for (std::string_view rest = value; !rest.empty();) {
+    const size_t end = rest.find(';');
+    const std::string_view hour = rest.substr(0, end);
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+    int number = -1;
+    const auto [stop, error] = std::from_chars(hour.data(), hour.data() + hour.size(), number);
+    if (error != std::errc() || stop != hour.data() + hour.size() || number < 0 || number > 23) {
+      return bad_value(option, value, hours_expected);
+    }
+  }
+  return std::string(value);
+}
+
 int64_t number_of(const Option& option, std::string_view canonical) {
   if (option.type == Type::boolean) return canonical == "true" ? 1 : 0;
   int64_t number = 0;
@@ -120,6 +136,8 @@ Result<std::string> check_value(const Option& option, std::string_view value) {
       return check_number(option, value);
     case Type::choice:
       return check_choice(option, value);
+    case Type::hours:
+      return check_hours(option, value);
   }
   assert(false);
   return bad_value(option, value, "a known type");
@@ -331,14 +349,14 @@ std::string Settings::to_properties() const {
   return out;
 }
 
-std::string Settings::updated_file(std::string_view old_text) const {
+std::string Settings::updated_file(std::string_view old_text, const std::set<std::string, std::less<>>& keys) const {
   std::string out;
   std::set<std::string, std::less<>> seen;
   PropertyReader reader(old_text);
   PropertyLine line;
   const std::lock_guard lock(mutex_);
   while (reader.next(line)) {
-    const Row* found = line.is_property ? row(line.key) : nullptr;
+    const Row* found = line.is_property && keys.contains(line.key) ? row(line.key) : nullptr;
     if (found == nullptr || !found->value) {
       out += line.raw;
       continue;
@@ -349,7 +367,7 @@ std::string Settings::updated_file(std::string_view old_text) const {
   }
   if (!out.empty() && out.back() != '\n' && out.back() != '\r') out.push_back('\n');
   for (const auto& [key, row] : rows_) {
-    if (row->value && !seen.contains(key)) out += properties_line(key, *row->value);
+    if (row->value && keys.contains(key) && !seen.contains(key)) out += properties_line(key, *row->value);
   }
   return out;
 }
@@ -372,6 +390,9 @@ std::string Settings::to_commented_file(std::string_view title) const {
         break;
       case Type::choice:
         kind = choices_text(option.choices);
+        break;
+      case Type::hours:
+        kind = hours_expected;
         break;
     }
     const std::string_view change = option.change == Change::live ? "may be changed at run time" : "read at start";

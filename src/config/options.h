@@ -18,6 +18,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,7 +29,7 @@
 
 namespace merlin::config {
 
-enum class Type : uint8_t { text, boolean, int32, int64, choice };
+enum class Type : uint8_t { text, boolean, int32, int64, choice, hours };  // hours: "04;16", empty: none
 enum class Change : uint8_t { live, restart };
 
 struct Option {
@@ -110,9 +111,9 @@ class Settings {
 
   // All keys with their current values, sorted, key=value lines: GET_*_CONFIG and --print-config.
   std::string to_properties() const;
-  // The text of a configuration file brought up to date: lines of keys whose value differs are replaced, keys set but
-  // not in it are added at the end; comments and order stay.
-  std::string updated_file(std::string_view old_text) const;
+  // The text of a configuration file brought up to date with these keys: lines whose value differs are replaced, keys
+  // not in it are added at the end; comments, order and all other keys stay.
+  std::string updated_file(std::string_view old_text, const std::set<std::string, std::less<>>& keys) const;
   // The commented file for conf/: every option, its sentence, range and default.
   std::string to_commented_file(std::string_view title) const;
 

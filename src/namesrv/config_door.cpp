@@ -128,6 +128,7 @@ void ConfigDoor::update_config(rpc::Request& request) {
   const std::lock_guard lock(update_mutex_);
   if (const Status s = settings_.update_live(changes); !s)
     return request.reply(response_code::system_error, s.error().message);
+  for (const auto& change : changes) unwritten_.insert(change.first);
   log_info("namesrv", "{} keys of the configuration updated by {}", changes.size(), request.connection().remote_text());
   reply_status(request, persist_settings());
 }
@@ -140,9 +141,10 @@ Status ConfigDoor::persist_settings() {
   if (!folder.empty()) {
     if (Status s = files_.make_dirs(folder); !s) return s.error().with("persist configuration");
   }
-  if (Status s = files_.write_file_durably(path, settings_.updated_file(old_text ? *old_text : "")); !s) {
+  if (Status s = files_.write_file_durably(path, settings_.updated_file(old_text ? *old_text : "", unwritten_)); !s) {
     return s.error().with("persist configuration");
   }
+  unwritten_.clear();
   return {};
 }
 

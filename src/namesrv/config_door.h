@@ -4,6 +4,7 @@
 // Fails:   a change that holds in memory but did not reach its file is answered with 1 and the reason.
 #pragma once
 
+#include <mutex>
 #include <set>
 #include <string>
 
@@ -35,7 +36,8 @@ class ConfigDoor {
   config::Settings& settings_;
   FileSystem& files_;
   std::set<std::string, std::less<>> black_list_;
-  std::mutex update_mutex_;  // one remote update at a time, so that the file holds the last one
+  std::mutex update_mutex_;                       // one remote update at a time, so that the file holds the last one
+  std::set<std::string, std::less<>> unwritten_;  // keys changed that the file lacks; guarded by update_mutex_
 };
 
 }  // namespace merlin::namesrv

@@ -194,6 +194,14 @@ Status MessageStore::query(std::string_view topic, std::string_view key, KeyKind
   return out.bytes > 0 ? Status() : damaged;
 }
 
+void MessageStore::set_cleaning(const CleaningLimits& limits) {
+  impl_->set_cleaning(limits);
+}
+
+void MessageStore::drop_expired_units_soon() {
+  impl_->drop_units_wanted.store(true, std::memory_order_release);
+}
+
 void MessageStore::delete_expired_soon() {
   impl_->retention.expire_soon();
 }

@@ -33,7 +33,16 @@ namespace merlin::store {
 
 class ConsumeQueue;  // store/queue/queue_index.h; opaque to callers, lives as long as the store
 
-struct StoreOptions {
+// When old segments go and when appends are refused, as Apache's; may change while the store is open.
+struct CleaningLimits {
+  int32_t file_reserved_hours = 72;    // fileReservedTime
+  std::string delete_when = "04";      // deleteWhen: hours of the day, ';' between them
+  int32_t disk_used_percent_max = 75;  // diskMaxUsedSpaceRatio: beyond it expired segments go at any hour
+  int32_t disk_forcibly_percent = 85;  // diskSpaceCleanForciblyRatio: beyond it the oldest go at any age
+  int32_t disk_warning_percent = 90;   // diskSpaceWarningLevelRatio: beyond it appends are refused
+};
+
+struct StoreOptions : CleaningLimits {
   std::string root_dir;
   std::string commit_log_dir;                     // empty: <root>/commitlog
   int64_t segment_size_bytes = int64_t{1} << 30;  // mappedFileSizeCommitLog
@@ -57,16 +66,11 @@ struct StoreOptions {
   size_t dispatch_ring_items = 64 * 1024;  // records handed to the dispatcher in memory; beyond it reads the log
   std::vector<int64_t> delay_level_ms;     // messageDelayLevel, level 1 first; empty: Apache's default levels
 
-  // Retention, as Apache's: old segments go at certain hours, or early when the disk fills.
-  int32_t file_reserved_hours = 72;       // fileReservedTime
-  std::string delete_when = "04";         // deleteWhen: hours of the day, ';' between them
+  // Retention, as Apache's: old segments go at certain hours, or early when the disk fills; see CleaningLimits.
   int32_t clean_interval_ms = 10'000;     // cleanResourceInterval
   int32_t clean_first_delay_ms = 60'000;  // how long after opening the first look is
   int32_t delete_files_max = 10;          // deleteFileBatchMax: per look
-  int32_t disk_used_percent_max = 75;     // diskMaxUsedSpaceRatio: beyond it expired segments go at any hour
-  int32_t disk_forcibly_percent = 85;     // diskSpaceCleanForciblyRatio: beyond it the oldest go at any age,
-  bool clean_forcibly = true;             // cleanFileForciblyEnable: if this allows it
-  int32_t disk_warning_percent = 90;      // diskSpaceWarningLevelRatio: beyond it appends are refused
+  bool clean_forcibly = true;             // cleanFileForciblyEnable: whether the oldest may go at any age
   int64_t light_queues_max = 20'000;      // maxLmqConsumeQueueNum
 };
 
@@ -298,8 +302,11 @@ class MessageStore {
                int64_t end_ms, LogBytes& out, int64_t& index_last_timestamp_ms,
                int64_t& index_last_physical_offset) const;
 
-  // Deletes expired segments at the next look, whatever the hour is (DELETE_EXPIRED_COMMITLOG).
+  // Deletes expired segments soon, whatever the hour is (DELETE_EXPIRED_COMMITLOG).
   void delete_expired_soon();
+  // Soon takes what the queue and key indexes still have of deleted segments (CLEAN_EXPIRED_CONSUMEQUEUE).
+  void drop_expired_units_soon();
+  void set_cleaning(const CleaningLimits& limits);
 
   StoreStats stats() const;
 

@@ -32,6 +32,8 @@ struct MessageStore::Impl {
   void abandon();
   Status delete_topic(std::string_view topic);
   bool retain();
+  void drop_units();
+  void set_cleaning(const CleaningLimits& limits);
   Status recover(bool clean, Checkpoint& checkpoint);
   Status open_index(bool clean, const Checkpoint& checkpoint);
   Status distrust_queues(Checkpoint& checkpoint);
@@ -76,6 +78,7 @@ struct MessageStore::Impl {
   int64_t boot_ms = 0;                  // constant after open()
   bool opened = false;                  // constant after open()
   std::atomic<int64_t> light_queues_max;
+  std::atomic<bool> drop_units_wanted{false};
   std::unique_ptr<File> lock;
 
   mutable DamageList damage;

@@ -29,15 +29,21 @@ static StoreOptions checked(StoreOptions options) {
   return options;
 }
 
-static RetentionOptions retention_options(const StoreOptions& o) {
-  RetentionOptions r;
+static RetentionLimits retention_limits(const CleaningLimits& o) {
+  RetentionLimits r;
   r.reserved_ms = int64_t{o.file_reserved_hours} * 3'600'000;
   r.hours = parse_hours(o.delete_when);
+  r.used_percent_max = o.disk_used_percent_max;
+  r.forcibly_percent = o.disk_forcibly_percent;
+  return r;
+}
+
+static RetentionOptions retention_options(const StoreOptions& o) {
+  RetentionOptions r;
+  r.limits = retention_limits(o);
   r.interval_ms = o.clean_interval_ms;
   r.first_delay_ms = o.clean_first_delay_ms;
   r.files_max = o.delete_files_max;
-  r.used_percent_max = o.disk_used_percent_max;
-  r.forcibly_percent = o.disk_forcibly_percent;
   r.forcibly = o.clean_forcibly;
   return r;
 }
@@ -320,6 +326,11 @@ void MessageStore::Impl::abandon() {
 
 // What hangs on the first segments goes with them. Only what the queues on disk and the key index show may go: else a
 // queue whose messages are all gone would not know its next offset after a crash. True: retention waits for that.
+void MessageStore::Impl::set_cleaning(const CleaningLimits& limits) {
+  retention.set_limits(retention_limits(limits));
+  log_keeper.set_used_percent_max(limits.disk_warning_percent);
+}
+
 bool MessageStore::Impl::retain() {
   int64_t settled = std::min(dispatcher.position(), flusher.durable());
   if (follower) settled = std::min(settled, follower->position());
@@ -330,14 +341,21 @@ bool MessageStore::Impl::retain() {
   const bool waits = saved < first_end && first_end <= settled;
   if (waits) queues.save_soon();
   settled = std::min(settled, saved);
+  const bool wanted = drop_units_wanted.exchange(false, std::memory_order_acq_rel);
   if (retention.look(settled) > 0) {
-    const int64_t begin = log.begin();
-    if (Status s = queues.retain(begin); !s) log_warn("store", "{}", s.error().message);
-    if (follower) follower->drop_below(begin);
-    damage.drop_below(begin);
+    drop_units();
     log_keeper.look_at_space();
+  } else if (wanted) {
+    drop_units();
   }
   return waits;
+}
+
+void MessageStore::Impl::drop_units() {
+  const int64_t begin = log.begin();
+  if (Status s = queues.retain(begin); !s) log_warn("store", "{}", s.error().message);
+  if (follower) follower->drop_below(begin);
+  damage.drop_below(begin);
 }
 
 Status MessageStore::Impl::delete_topic(std::string_view topic) {

@@ -153,6 +153,7 @@ void BrokerAdminDoor::update_config(rpc::Request& request) {
   if (const Status s = settings_.update_live(changes); !s) return request.reply(rc::system_error, s.error().message);
   for (const auto& [key, value] : changes) {
     log_info("admin", "configuration changed by {}: {}={}", request.connection().remote_text(), key, value);
+    unwritten_.insert(key);
   }
   if (const Status s = write_config_file(); !s) {
     log_warn("admin", "the change is in force, but the configuration file was not written: {}", s.error().message);
@@ -162,10 +163,28 @@ void BrokerAdminDoor::update_config(rpc::Request& request) {
 }
 
 Status BrokerAdminDoor::write_config_file() {
-  if (config_path_.empty()) return {};
+  if (config_path_.empty()) {
+    unwritten_.clear();
+    return {};
+  }
   const auto old_text = files_.read_file(config_path_, size_t{1} << 20);
   if (!old_text) return old_text.error();
-  return files_.write_file_durably(config_path_, settings_.updated_file(*old_text));
+  if (Status s = files_.write_file_durably(config_path_, settings_.updated_file(*old_text, unwritten_)); !s) return s;
+  unwritten_.clear();
+  return {};
+}
+
+void BrokerAdminDoor::delete_expired_log(rpc::Request& request) {
+  log_info("admin", "expired commit log files deleted at the wish of {}", request.connection().remote_text());
+  store_.delete_expired_soon();
+  request.reply(rc::success);
+}
+
+// Units of deleted messages. Queues all of whose messages are gone keep their next offset, which Apache's forget.
+void BrokerAdminDoor::clean_expired_queues(rpc::Request& request) {
+  log_info("admin", "expired queue files deleted at the wish of {}", request.connection().remote_text());
+  store_.drop_expired_units_soon();
+  request.reply(rc::success);
 }
 
 void BrokerAdminDoor::stats_data(rpc::Request& request) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "config/options.h"
@@ -35,6 +36,8 @@ class BrokerAdminDoor {
   void get_config(rpc::Request& request);
   void update_config(rpc::Request& request);
   void stats_data(rpc::Request& request);
+  void delete_expired_log(rpc::Request& request);
+  void clean_expired_queues(rpc::Request& request);
 
   using Table = std::map<std::string, std::string>;
   void add_store_numbers(Table& table) const;
@@ -51,13 +54,18 @@ class BrokerAdminDoor {
   service::LongPoll& long_poll_;
   WorkerPool& workers_;
   std::function<void()> permission_changed_;
-  std::mutex update_mutex_;  // one update of the configuration at a time
+  std::mutex update_mutex_;                       // one update of the configuration at a time
+  std::set<std::string, std::less<>> unwritten_;  // keys changed that the file lacks; guarded by update_mutex_
 
  public:
   static constexpr rpc::Row<BrokerAdminDoor> rows[] = {
       {wire::request_code::get_broker_runtime_info, rpc::Lane::worker, rpc::Ports::all, &BrokerAdminDoor::runtime_info},
       {wire::request_code::get_broker_config, rpc::Lane::worker, rpc::Ports::all, &BrokerAdminDoor::get_config},
       {wire::request_code::update_broker_config, rpc::Lane::worker, rpc::Ports::all, &BrokerAdminDoor::update_config},
+      {wire::request_code::delete_expired_commitlog, rpc::Lane::worker, rpc::Ports::all,
+       &BrokerAdminDoor::delete_expired_log},
+      {wire::request_code::clean_expired_consumequeue, rpc::Lane::worker, rpc::Ports::all,
+       &BrokerAdminDoor::clean_expired_queues},
       {wire::request_code::view_broker_stats_data, rpc::Lane::worker, rpc::Ports::all, &BrokerAdminDoor::stats_data},
   };
 };

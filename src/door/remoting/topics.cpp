@@ -113,6 +113,22 @@ void TopicsDoor::delete_topic(rpc::Request& request) {
   request.reply(rc::success);
 }
 
+// Queues whose topic stands in no table any more, say because the file was replaced by hand.
+void TopicsDoor::clean_unused(rpc::Request& request) {
+  std::lock_guard lock(change_mutex_);
+  std::set<std::string, std::less<>> seen;
+  for (const store::QueueName& queue : store_.queues()) {
+    if (!seen.insert(queue.topic).second) continue;
+    if (topics_.contains(queue.topic) || message::is_system_topic(queue.topic) || message::is_lmq(queue.topic))
+      continue;
+    log_info("admin", "queues of {}, which is no topic, deleted at the wish of {}", queue.topic,
+             request.connection().remote_text());
+    if (const Status s = store_.delete_topic(queue.topic); !s)
+      return request.reply(rc::system_error, s.error().message);
+  }
+  request.reply(rc::success);
+}
+
 void TopicsDoor::all_topics(rpc::Request& request) {
   const std::vector<meta::TopicPtr> topics = topics_.all();
   // Paging (5.4 slaves) is the asker's option; the whole table is a valid page of it.

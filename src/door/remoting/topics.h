@@ -39,6 +39,7 @@ class TopicsDoor {
   void update_topic(rpc::Request& request);
   void update_topic_list(rpc::Request& request);
   void delete_topic(rpc::Request& request);
+  void clean_unused(rpc::Request& request);
   void all_topics(rpc::Request& request);
   void topic_config(rpc::Request& request);
   void topic_stats(rpc::Request& request);
@@ -72,6 +73,7 @@ class TopicsDoor {
       {wire::request_code::update_and_create_topic_list, rpc::Lane::worker, rpc::Ports::all,
        &TopicsDoor::update_topic_list},
       {wire::request_code::delete_topic_in_broker, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::delete_topic},
+      {wire::request_code::clean_unused_topic, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::clean_unused},
       {wire::request_code::get_all_topic_config, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::all_topics},
       {wire::request_code::get_topic_config, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::topic_config},
       {wire::request_code::get_topic_stats_info, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::topic_stats},

@@ -20,7 +20,7 @@ int32_t used_percent(FileSystem& files, const std::string& dir) {
 }
 
 LogKeeper::LogKeeper(LogKeeperOptions options, FileSystem& files, CommitLog& log)
-    : options_(std::move(options)), files_(files), log_(log) {}
+    : options_(std::move(options)), used_percent_max_(options_.used_percent_max), files_(files), log_(log) {}
 
 LogKeeper::~LogKeeper() {
   stop();
@@ -73,9 +73,10 @@ std::string LogKeeper::too_full(const std::string& dir, bool after_failure) cons
   const auto space = files_.space(dir);
   if (!space || space->total_bytes <= 0) return {};
   const int64_t used = used_percent(files_, dir);
-  if (used > options_.used_percent_max) {
+  const int32_t limit = used_percent_max_.load(std::memory_order_relaxed);
+  if (used > limit) {
     return "disk full: " + std::to_string(used) + "% of the disk of " + dir +
-           " is used, diskSpaceWarningLevelRatio is " + std::to_string(options_.used_percent_max);
+           " is used, diskSpaceWarningLevelRatio is " + std::to_string(limit);
   }
   const int64_t wanted = std::min(space_to_resume_bytes, space->total_bytes / space_to_resume_part);
   if (after_failure && space->free_bytes < wanted) {

@@ -33,6 +33,7 @@ class LogKeeper {
   void prepare_segment(int64_t start);
   // Looks at the disk now.
   void look_at_space();
+  void set_used_percent_max(int32_t percent) { used_percent_max_.store(percent, std::memory_order_relaxed); }
   // Why appends are refused: resource, value, limit. Empty: they are not.
   std::string refusal() const;
 
@@ -42,6 +43,7 @@ class LogKeeper {
   std::string too_full(const std::string& dir, bool after_failure) const;
 
   const LogKeeperOptions options_;
+  std::atomic<int32_t> used_percent_max_;
   FileSystem& files_;
   CommitLog& log_;
   std::atomic<int64_t> wanted_segment_{-1};

@@ -121,6 +121,20 @@ TEST(Settings, LiveUpdateOfUnusedAndUnchangedKeys) {
   EXPECT_TRUE(settings.update_live({{"name", "n"}, {"mode", "FAST"}}));
 }
 
+TEST(Settings, HoursAreChecked) {
+  constexpr Option when[] = {
+      {.key = "when", .type = Type::hours, .default_text = "04", .change = Change::live, .sentence = "Hours."}};
+  Settings settings(when, {});
+  for (const char* good : {"00;23;7", "", " 4;16 "}) EXPECT_TRUE(settings.set("when", good)) << good;
+  EXPECT_EQ(settings.text("when"), "4;16");
+  for (const char* bad : {"24", "-1", "4;x", "4,5", "4; 5"}) {
+    const Status s = settings.update_live({{"when", bad}});
+    ASSERT_FALSE(s) << bad;
+    EXPECT_EQ(s.error().message, "when=" + std::string(bad) + ": expected hours from 00 to 23, separated by ;");
+  }
+  EXPECT_EQ(settings.text("when"), "4;16");
+}
+
 TEST(Settings, CallbacksRunAfterAChangeOnly) {
   Settings settings(table, unused);
   int calls = 0;
@@ -147,11 +161,13 @@ TEST(Settings, UpdatedFileKeepsCommentsAndOrder) {
   Settings settings(table, unused);
   const std::string old_text = "# my file\nflag = true\n\ncount=3\nunknown=kept\noldKey=\\\n  5\n";
   (void)settings.load(old_text);
-  EXPECT_EQ(settings.updated_file(old_text), old_text);
+  ASSERT_TRUE(settings.set("name", "from the command line"));
+  EXPECT_EQ(settings.updated_file(old_text, {"count"}), old_text);
   ASSERT_TRUE(settings.update_live({{"count", "4"}, {"nullKey", "v"}}));
-  const std::string next = settings.updated_file(old_text);
+  EXPECT_EQ(settings.updated_file(old_text, {}), old_text);
+  const std::string next = settings.updated_file(old_text, {"count", "nullKey"});
   EXPECT_EQ(next, "# my file\nflag = true\n\ncount=4\nunknown=kept\noldKey=\\\n  5\nnullKey=v\n");
-  EXPECT_EQ(settings.updated_file(next), next);
+  EXPECT_EQ(settings.updated_file(next, {"count", "nullKey"}), next);
 }
 
 TEST(Settings, CommentedFileChangesNothing) {

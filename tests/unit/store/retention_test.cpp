@@ -90,6 +90,31 @@ TEST_F(RetentionStoreTest, AFillingDiskTakesTheOldestAtAnyAge) {
   f.close();
 }
 
+TEST_F(RetentionStoreTest, LimitsMayChangeWhileTheStoreIsOpen) {
+  ASSERT_TRUE(f.open().ok());
+  ASSERT_NO_FATAL_FAILURE(fill(500));
+  ASSERT_NO_FATAL_FAILURE(settle());
+  f.clock.advance_ms(1'800'000);
+  f.store->delete_expired_soon();
+  const int64_t looks = disk.calls(FileOp::space);
+  ASSERT_TRUE(eventually([&] { return disk.calls(FileOp::space) > looks + 3; }));
+  EXPECT_EQ(begin(), 0) << "an hour is to pass";
+  CleaningLimits limits = f.options;
+  limits.file_reserved_hours = 0;
+  limits.delete_when = "00;01;02;03;04;05;06;07;08;09;10;11;12;13;14;15;16;17;18;19;20;21;22;23";
+  f.store->set_cleaning(limits);
+  EXPECT_TRUE(eventually([&] { return begin() > 0; }));
+  limits.disk_warning_percent = 0;
+  f.store->set_cleaning(limits);
+  std::string why;
+  EXPECT_TRUE(eventually([&] { return !f.store->writable(why); }));
+  EXPECT_NE(why.find("diskSpaceWarningLevelRatio is 0"), std::string::npos) << why;
+  limits.disk_warning_percent = 100;
+  f.store->set_cleaning(limits);
+  EXPECT_TRUE(eventually([&] { return f.store->writable(why); }));
+  f.close();
+}
+
 TEST_F(RetentionStoreTest, NothingGoesBeforeItsTime) {
   f.options.delete_when = "00;01;02;03;04;05;06;07;08;09;10;11;12;13;14;15;16;17;18;19;20;21;22;23";
   ASSERT_TRUE(f.open().ok());

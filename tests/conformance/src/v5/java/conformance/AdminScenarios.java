@@ -1,7 +1,9 @@
 package conformance;
 
+import java.time.LocalTime;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Properties;
 import java.util.stream.Collectors;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
@@ -15,6 +17,9 @@ import org.apache.rocketmq.remoting.protocol.body.KVTable;
 import org.apache.rocketmq.remoting.protocol.subscription.SubscriptionGroupConfig;
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 import org.apache.rocketmq.tools.command.broker.BrokerStatusSubCommand;
+import org.apache.rocketmq.tools.command.broker.CleanExpiredCQSubCommand;
+import org.apache.rocketmq.tools.command.broker.CleanUnusedTopicCommand;
+import org.apache.rocketmq.tools.command.broker.DeleteExpiredCommitLogSubCommand;
 import org.apache.rocketmq.tools.command.broker.GetBrokerConfigCommand;
 import org.apache.rocketmq.tools.command.broker.UpdateBrokerConfigSubCommand;
 import org.apache.rocketmq.tools.command.cluster.ClusterListSubCommand;
@@ -44,6 +49,7 @@ final class AdminScenarios {
     suite.add("mqadmin_topic_life", AdminScenarios::topicLife);
     suite.add("mqadmin_group_life", AdminScenarios::groupLife);
     suite.add("mqadmin_broker_config", AdminScenarios::brokerConfig);
+    suite.add("mqadmin_retention", AdminScenarios::retention);
     suite.add("mqadmin_query_messages", AdminScenarios::queryMessages);
     suite.add("mqadmin_query_by_kind_and_time", AdminScenarios::queryByKindAndTime);
     suite.add("mqadmin_reset_offset", AdminScenarios::resetOffset);
@@ -176,6 +182,38 @@ final class AdminScenarios {
     back.setProperty("shortPollingTimeMills", old);
     admin.updateBrokerConfig(bed.broker.addr(), back);
     Check.equal(old, admin.getBrokerConfig(bed.broker.addr()).getProperty("shortPollingTimeMills"), "value put back");
+  }
+
+  /** Limits change while the broker runs, and files go at a wish whatever the hour is. */
+  static void retention(Bed bed) throws Exception {
+    String topic = bed.name("T");
+    String never = String.format("%02d", (LocalTime.now().getHour() + 12) % 24);
+    Cluster.Broker broker = bed.cluster.new Broker("broker-wish", Map.of("brokerClusterName", "WishCluster",
+        "autoCreateTopicEnable", "false", "mappedFileSizeCommitLog", String.valueOf(1 << 20), "fileReservedTime", "100",
+        "deleteWhen", never, "cleanResourceInterval", "1000"));
+    broker.start();
+    bed.createTopic(broker, topic, 1, 6);
+    DefaultMQProducer producer = bed.producer();
+    for (int i = 0; i < 10; i++) {
+      producer.send(Mail.make(topic, "old", Mail.noise(400_000, i)));
+    }
+    MessageQueue queue = producer.fetchPublishMessageQueues(topic).get(0);
+    AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
+    DefaultMQAdminExt admin = admin(bed);
+    for (String[] change : new String[][] {{"fileReservedTime", "0"}, {"diskMaxUsedSpaceRatio", "94"},
+        {"diskSpaceCleanForciblyRatio", "84"}, {"diskSpaceWarningLevelRatio", "89"}}) {
+      AdminTool.line(tool.run(new UpdateBrokerConfigSubCommand(), "-b", broker.addr(), "-k", change[0], "-v", change[1]), "success");
+      Check.equal(change[1], admin.getBrokerConfig(broker.addr()).getProperty(change[0]), change[0]);
+    }
+    Check.equal(0L, producer.minOffset(queue), "nothing goes at this hour");
+    AdminTool.line(tool.run(new DeleteExpiredCommitLogSubCommand(), "-b", broker.addr()), "success");
+    // Apache's looks for the first time a minute after its start.
+    Check.eventually(80_000, "files go at a wish", () -> producer.minOffset(queue) > 0);
+    Check.equal(10L, producer.maxOffset(queue), "the next offset");
+    AdminTool.line(tool.run(new CleanExpiredCQSubCommand(), "-b", broker.addr()), "success");
+    AdminTool.line(tool.run(new CleanUnusedTopicCommand(), "-b", broker.addr()), "success");
+    Check.equal(10L, producer.send(Mail.make(topic, "new")).getQueueOffset(), "offset of the next message");
+    broker.stop();
   }
 
   static void queryMessages(Bed bed) throws Exception {
