@@ -179,8 +179,8 @@ bool TopicTable::is_system_topic(std::string_view name) const {
 
 uint64_t TopicTable::publish_all(std::vector<TopicConfig> configs) {
   const std::unique_lock lock(mutex_);
-  std::erase_if(configs, [this](const TopicConfig& config) { return is_light(config.name); });
-  if (configs.empty()) return generation();
+  const size_t light = std::erase_if(configs, [this](const TopicConfig& config) { return is_light(config.name); });
+  if (light > 0 && configs.empty()) return generation();  // none at all: a new version is wanted
   for (TopicConfig& config : configs) {
     changed_.insert(config.name);
     topics_.put(std::make_shared<const TopicConfig>(std::move(config)));
