@@ -50,6 +50,7 @@ store::StoreOptions store_options(const config::Settings& s) {
   o.commit_log_dir = s.text("storePathCommitLog");
   o.segment_size_bytes = s.int64("mappedFileSizeCommitLog");
   o.consume_queue_file_bytes = s.int32("mappedFileSizeConsumeQueue");
+  o.batch_queue_file_bytes = s.int32("mapperFileSizeBatchConsumeQueue");
   o.queues_in_database = s.text("storeType") == "defaultRocksDB";
   o.sync_flush = s.text("flushDiskType") == "SYNC_FLUSH";
   o.flush_interval_ms = s.int32("flushIntervalCommitLog");
@@ -82,6 +83,7 @@ meta::TopicTable::Setup topic_setup(const config::Settings& s) {
   t.trace_topic_name = s.text("msgTraceTopicName");
   t.revive_queue_num = s.int32("reviveQueueNum");
   t.timer_wheel_enable = s.boolean("timerWheelEnable");
+  t.has_batch_queues = s.text("storeType") != "defaultRocksDB";
   return t;
 }
 

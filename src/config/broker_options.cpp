@@ -128,6 +128,8 @@ constexpr std::array options = {
     i32("mappedFileSizeCommitLog", "1073741824", 4096, any, restart, "Bytes of one commit log file."),
     i32("mappedFileSizeConsumeQueue", "6000000", 20, any, restart,
         "Bytes of one consume queue file, rounded up to whole units of 20."),
+    i32("mapperFileSizeBatchConsumeQueue", "13800000", 46, any, restart,
+        "The same for topics with queue.type=BatchCQ, in units of 46."),
     choice_key(
         "storeType", "default", "default|defaultRocksDB",
         "defaultRocksDB keeps the queue index in a database instead of files; changed, it is built from the log."),

@@ -275,7 +275,6 @@ constexpr UnusedKey unused_keys[] = {
     {"iteratorWhenUseRocksdbConsumeQueue", "true"},
     {"enableConsumeQueueExt", "false"},
     {"mappedFileSizeConsumeQueueExt", "50331648"},
-    {"mapperFileSizeBatchConsumeQueue", "13800000"},
     {"bitMapLengthConsumeQueueExt", "64"},
     {"commitIntervalCommitLog", "200"},
     {"maxRecoveryCommitlogFiles", "30"},

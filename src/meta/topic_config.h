@@ -94,6 +94,7 @@ class TopicTable : private TableContent {
     std::string trace_topic_name = "RMQ_SYS_TRACE_TOPIC";
     int32_t revive_queue_num = 8;
     bool timer_wheel_enable = true;
+    bool has_batch_queues = true;  // whether topics may have queue.type=BatchCQ
   };
 
   TopicTable(FileSystem& files, const Clock& clock, const std::string& store_root);
@@ -175,6 +176,7 @@ class TopicTable : private TableContent {
   std::mutex change_mutex_;                                // one decision at a time: read, change, publish
   bool auto_create_ = true;                                // guarded by change_mutex_
   int32_t default_queue_nums_ = 8;                         // guarded by change_mutex_
+  bool has_batch_queues_ = true;                           // guarded by change_mutex_
   mutable std::shared_mutex mutex_;      // held for a look-up or an exchange, never while writing a file
   NamedSet<TopicConfig> topics_;         // guarded by mutex_
   TextSet changed_;                      // guarded by mutex_; names whose journal line is due

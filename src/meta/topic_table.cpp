@@ -124,6 +124,7 @@ Status TopicTable::open(const Setup& setup) {
   const std::lock_guard change(change_mutex_);
   auto_create_ = setup.auto_create_topic_enable;
   default_queue_nums_ = setup.default_topic_queue_nums;
+  has_batch_queues_ = setup.has_batch_queues;
   {
     const std::unique_lock lock(mutex_);
     add_system_topics(setup);
@@ -348,6 +349,11 @@ Result<TopicConfig> TopicTable::altered(TopicConfig config) const {
                                                    old == nullptr ? Attributes() : old->attributes, config.attributes);
   if (!attributes) return attributes.error();
   config.attributes = std::move(*attributes);
+  if (old == nullptr && config.is_batch_queue() && !has_batch_queues_) {
+    return Error{Errc::unsupported, fmt::format("topic {} asks for queue.type=BatchCQ, which storeType=defaultRocksDB "
+                                                "does not have; storeType=default does",
+                                                config.name)};
+  }
   log_info("meta", "{} topic {}", old == nullptr ? "new" : "changed", config.text());
   return config;
 }

@@ -57,7 +57,8 @@ void LongPoll::on_arrivals(std::span<const store::Arrival> arrivals) {
       const auto run = arrivals.subspan(i, end - i);
       take_where(it->second, woken, [&run](const Waiter& waiter) {
         return std::any_of(run.begin(), run.end(), [&](const store::Arrival& a) {
-          return a.queue_offset >= waiter.offset && (!waiter.filter || waiter.filter->matches_tags_code(a.tags_code));
+          return a.queue_offset + a.count > waiter.offset &&
+                 (!waiter.filter || waiter.filter->matches_tags_code(a.tags_code));
         });
       });
       if (it->second.empty()) s.queues.erase(it);

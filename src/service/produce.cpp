@@ -261,12 +261,12 @@ Refusal Produce::add_single(const SendRequest& request, ProduceBurst::CachedTopi
   item.spec.properties_tail = tail;
   item.tags_code = scan.tags.empty() ? 0 : message::java_hash(scan.tags);
   store::ConsumeQueue*& queue = topic.queues[static_cast<size_t>(queue_id)];
-  if (queue == nullptr) queue = store_.queue(request.topic, queue_id);
+  if (queue == nullptr) queue = store_.queue(request.topic, queue_id, topic.config->is_batch_queue());
   item.queue = queue;
   if (settings_.multi_dispatch && !scan.multi_dispatch.empty()) {
     if (Refusal r = enter_light_queues(scan.multi_dispatch, request.topic, queue_id, burst, item); !r.ok()) return r;
   }
-  placed = {burst.items.size(), 1, queue_id, unique_key, scan.waits_for_durable};
+  placed = {burst.items.size(), 1, queue_id, unique_key, false, scan.waits_for_durable};
   burst.items.push_back(item);
   return {};
 }
@@ -279,15 +279,14 @@ Refusal Produce::add_batch(const SendRequest& request, ProduceBurst::CachedTopic
   if (message::is_retry_topic(request.topic)) {
     return {Outcome::message_illegal, fmt::format("batch request does not support retry group {}", request.topic)};
   }
-  if (topic.config->is_batch_queue()) {
-    return {Outcome::message_illegal,
-            fmt::format("topic[{}] has queue.type=BatchCQ, which is not built yet", request.topic)};
+  if (topic.config->is_batch_queue() && !scan_properties(request.properties).unique_key.empty()) {
+    return add_inner_batch(request, topic, burst, placed);
   }
   if (request.body.size() > static_cast<size_t>(settings_.message_size_bytes_max) || request.body.empty()) {
     return too_large(request.body.size(), 0);
   }
   const int32_t queue_id = pick_queue(request, *topic.config, burst);
-  store::ConsumeQueue* queue = store_.queue(request.topic, queue_id);
+  store::ConsumeQueue* queue = store_.queue(request.topic, queue_id, topic.config->is_batch_queue());
   const size_t first = burst.items.size();
   ByteView rest = request.body;
   Refusal refusal;
@@ -324,7 +323,66 @@ Refusal Produce::add_batch(const SendRequest& request, ProduceBurst::CachedTopic
     burst.items.resize(first);
     return refusal;
   }
-  placed = {first, burst.items.size() - first, queue_id, scan_properties(request.properties).unique_key, true};
+  placed = {first, burst.items.size() - first, queue_id, scan_properties(request.properties).unique_key, false, true};
+  return {};
+}
+
+namespace {
+
+// The messages in the body of a batch, each checked as if it had come alone.
+Refusal count_messages(ByteView body, const std::string& broker_ip, int32_t& count) {
+  for (count = 0; !body.empty(); ++count) {
+    const auto entry = message::take_batch_entry(body);
+    if (!entry) return {Outcome::message_illegal, "the batch body is broken: " + entry.error().message};
+    if (count == store::inner_batch_messages_max) {
+      return {Outcome::message_illegal,
+              fmt::format("the batch has more than {} messages", store::inner_batch_messages_max)};
+    }
+    if (Refusal r = refuse_unbuilt(scan_properties(entry->properties), broker_ip); !r.ok()) return r;
+  }
+  return {};
+}
+
+}  // namespace
+
+// The body stays one record, which takes a queue offset for each message in it.
+Refusal Produce::add_inner_batch(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
+                                 PlacedRequest& placed) {
+  namespace p = message::property;
+  if (request.body.size() > static_cast<size_t>(settings_.message_size_bytes_max) || request.body.empty()) {
+    return too_large(request.body.size(), request.properties.size());
+  }
+  std::string& properties = burst.text();
+  properties = message::without_property(message::without_property(request.properties, p::inner_num), p::inner_base);
+  const PropertyScan scan = scan_properties(properties);
+  if (Refusal r = refuse_unbuilt(scan, settings_.broker_ip); !r.ok()) return r;
+  const int32_t queue_id = pick_queue(request, *topic.config, burst);
+  store::AppendItem item;
+  if (Refusal r = count_messages(request.body, settings_.broker_ip, item.count); !r.ok()) return r;
+  std::string& tail = burst.text();
+  tail = tail_;
+  message::append_property(tail, p::inner_num, std::to_string(item.count));
+  if (properties.size() + tail.size() + 1 > message::properties_length_max) {
+    return too_large(request.body.size(), properties.size() + tail.size());
+  }
+  item.queue = store_.queue(request.topic, queue_id, true);
+  if (!store::is_batch_queue(item.queue)) {
+    return {Outcome::message_illegal,
+            fmt::format("topic[{}] has queue.type=BatchCQ, but its messages are in queues of another kind: delete the "
+                        "topic and make it again",
+                        request.topic)};
+  }
+  item.spec = record_of(request, queue_id);
+  item.spec.sys_flag |= message::sys_flag::need_unwrap | message::sys_flag::inner_batch;
+  if (topic.config->multi_tag) item.spec.sys_flag |= message::sys_flag::multi_tags;
+  item.spec.flag = request.flag;
+  item.spec.body = request.body;
+  item.spec.properties = properties;
+  item.spec.properties_tail = tail;
+  item.tags_code = scan.tags.empty() ? 0 : message::java_hash(scan.tags);
+  item.late_bytes_max = store::inner_base_bytes_max;
+  placed = {burst.items.size(), 1, queue_id, scan.unique_key, true, scan.waits_for_durable};
+  burst.items.push_back(item);
   return {};
 }
 
@@ -334,7 +392,7 @@ int64_t Produce::append(ProduceBurst& burst) {
   int64_t bytes = 0;
   for (const store::AppendItem& item : burst.items) {
     if (item.code == store::AppendCode::ok) {
-      ++stored;
+      stored += item.count;
       bytes += item.size;
     }
   }

@@ -49,6 +49,7 @@ struct PlacedRequest {
   size_t count = 0;
   int32_t queue_id = 0;
   std::string_view unique_key;    // valid until clear()
+  bool inner_batch = false;       // the one record is all of a batch
   bool waits_for_durable = true;  // property WAIT: false is answered when placed, also in sync-flush mode
 };
 
@@ -134,6 +135,8 @@ class Produce {
                      PlacedRequest& placed);
   Refusal add_batch(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
                     PlacedRequest& placed);
+  Refusal add_inner_batch(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
+                          PlacedRequest& placed);
   Refusal too_large(size_t body_bytes, size_t properties_bytes) const;
   message::RecordSpec record_of(const SendRequest& request, int32_t queue_id) const;
 

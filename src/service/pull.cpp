@@ -46,7 +46,7 @@ Refusal Pull::plan(const PullRequest& request, PullPlan& out) const {
   out.topic_sys_flag = topic->topic_sys_flag;
   out.group_sys_flag = group->group_sys_flag;
   if (!topics_.is_light(request.topic)) {
-    out.queue = store_.queue(request.topic, request.queue_id);
+    out.queue = store_.queue(request.topic, request.queue_id, topic->is_batch_queue());
     return {};
   }
   // One that nobody has sent to is made, too: a pull may wait in it.

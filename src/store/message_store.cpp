@@ -39,6 +39,9 @@ std::string_view text(GetStatus status) {
 std::string_view queue_topic(const ConsumeQueue* queue) {
   return queue->topic();
 }
+bool is_batch_queue(const ConsumeQueue* queue) {
+  return queue->is_batch();
+}
 int32_t queue_id(const ConsumeQueue* queue) {
   return queue->id();
 }
@@ -62,8 +65,8 @@ void MessageStore::close() {
   impl_->close();
 }
 
-ConsumeQueue* MessageStore::queue(std::string_view topic, int32_t queue_id) {
-  return impl_->queues.get(topic, queue_id);
+ConsumeQueue* MessageStore::queue(std::string_view topic, int32_t queue_id, bool batch) {
+  return impl_->queues.get(topic, queue_id, batch ? QueueKind::batch : QueueKind::plain);
 }
 
 Result<ConsumeQueue*> MessageStore::light_queue(std::string_view name) {

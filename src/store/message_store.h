@@ -47,6 +47,7 @@ struct StoreOptions : CleaningLimits {
   std::string commit_log_dir;                     // empty: <root>/commitlog
   int64_t segment_size_bytes = int64_t{1} << 30;  // mappedFileSizeCommitLog
   int32_t consume_queue_file_bytes = 6'000'000;   // mappedFileSizeConsumeQueue, rounded up to whole 20-byte units
+  int32_t batch_queue_file_bytes = 13'800'000;    // mapperFileSizeBatchConsumeQueue, rounded up to whole 46-byte units
   bool queues_in_database = false;                // storeType=defaultRocksDB
   int64_t queue_recovery_bytes_max = int64_t{128} << 20;  // a crash leaves this much log to dispatch again, at most
   size_t queue_bounds_min = 1000;    // from so many queue files on the next start opens only those that it uses
@@ -102,6 +103,10 @@ struct LightQueues {
     late_bytes_max = 0;
   }
 };
+
+// Of an inner batch: how many messages it may have, and what LaneHooks::late_properties() adds to its properties.
+inline constexpr int32_t inner_batch_messages_max = 32767;
+inline constexpr int32_t inner_base_bytes_max = 31;
 
 struct AppendItem {
   message::RecordSpec spec;
@@ -254,8 +259,9 @@ class MessageStore {
   // Flushes everything, writes the checkpoint, removes `abort`. No calls may follow.
   void close();
 
-  // The queue of a topic, made (in memory) when absent. The pointer stays valid as long as the store.
-  ConsumeQueue* queue(std::string_view topic, int32_t queue_id);
+  // The queue of a topic, made (in memory) when absent: a batch queue when the topic has queue.type=BatchCQ, unless it
+  // holds messages as another one. The pointer stays valid as long as the store.
+  ConsumeQueue* queue(std::string_view topic, int32_t queue_id, bool batch = false);
   // The same for a light queue, of which there are light_queues_max at most. Errc::invalid: no name for one;
   // Errc::no_space: the limit.
   Result<ConsumeQueue*> light_queue(std::string_view name);
@@ -317,6 +323,7 @@ class MessageStore {
 
 // What callers may ask of a queue handle.
 std::string_view queue_topic(const ConsumeQueue* queue);
+bool is_batch_queue(const ConsumeQueue* queue);
 int32_t queue_id(const ConsumeQueue* queue);
 
 }  // namespace merlin::store

@@ -1,12 +1,17 @@
 // Queue units whose records are damaged: their offsets stay, so that no later message gets them.
+#include <algorithm>
+
 #include "merlin/base/log.h"
+#include "store/dispatch/inner_batch.h"
 #include "store/dispatch/light_places.h"
 #include "store/store_impl.h"
 
 namespace merlin::store {
 
-// No record is shorter.
-static constexpr int64_t record_bytes_least = 88;
+// No record is shorter, and no message in a record of several.
+static int64_t message_bytes_least(bool batch) {
+  return batch ? 22 : 88;
+}
 
 // Looks at what the queue files say about records at or behind `from` before they are cut there.
 std::vector<MessageStore::Impl::LostUnits> MessageStore::Impl::lost_units(int64_t from) {
@@ -38,21 +43,25 @@ Status MessageStore::Impl::put_lost_units(const std::vector<LostUnits>& lost) {
 // that was deleted and made again.
 Status MessageStore::Impl::put_units_of_damage(const message::RecordView& record) {
   if (damage.empty() || !enters_queue(record.sys_flag) || !QueueIndex::is_topic_name(record.topic)) return {};
-  if (Status s = put_units_of_damage(record.topic, record.queue_id, record.queue_offset, record.physical_offset); !s) {
+  if (Status s = put_units_of_damage(record.topic, record.queue_id, kind_of_queue(record), record.queue_offset,
+                                     record.physical_offset);
+      !s) {
     return s;
   }
   std::vector<LightPlace> places;
   find_light_places(record, places);
   for (const LightPlace& place : places) {
-    if (Status s = put_units_of_damage(place.name, light_queue_id, place.queue_offset, record.physical_offset); !s) {
+    if (Status s = put_units_of_damage(place.name, light_queue_id, QueueKind::as_it_is, place.queue_offset,
+                                       record.physical_offset);
+        !s) {
       return s;
     }
   }
   return {};
 }
 
-Status MessageStore::Impl::put_units_of_damage(std::string_view topic, int32_t queue_id, int64_t queue_offset,
-                                               int64_t physical_offset) {
+Status MessageStore::Impl::put_units_of_damage(std::string_view topic, int32_t queue_id, QueueKind kind,
+                                               int64_t queue_offset, int64_t physical_offset) {
   ConsumeQueue* queue = queues.find(topic, queue_id);
   const int64_t known_to = queue == nullptr ? 0 : queue->max_physical();
   const int64_t max = queue == nullptr ? 0 : queue->max_offset();
@@ -63,12 +72,12 @@ Status MessageStore::Impl::put_units_of_damage(std::string_view topic, int32_t q
     if (range.begin >= physical_offset) break;
     if (range.end <= known_to) continue;
     if (queue_offset < max) {
-      if (queue_offset > (range.end - range.begin) / record_bytes_least) return {};
+      if (queue_offset > (range.end - range.begin) / message_bytes_least(queue->is_batch())) return {};
       log_warn("store", "queue {}-{}: offset {} comes again: the topic was made anew", queue->topic(), queue->id(),
                queue_offset);
       if (Status s = queue->reset(); !s) return s;
     }
-    return put_damaged_units(*queues.get(topic, queue_id), queue_offset, range);
+    return put_damaged_units(*queues.get(topic, queue_id, kind), queue_offset, range);
   }
   return {};
 }
@@ -77,12 +86,13 @@ Status MessageStore::Impl::put_damaged_units(ConsumeQueue& queue, int64_t end, c
   const int64_t count = end - queue.max_offset();
   if (count <= 0) return {};
   // More than the range ever held: another trouble, for which dispatch has its own ways.
-  if (count > (range.end - range.begin) / record_bytes_least) return {};
+  if (count > (range.end - range.begin) / message_bytes_least(queue.is_batch())) return {};
   log_error("store", "queue {}-{}: offsets {} to {} are lost: {}", queue.topic(), queue.id(), queue.max_offset(),
             end - 1, text(range));
-  const QueueUnit unit = damaged_unit(range.begin);
+  QueueUnit unit = damaged_unit(range.begin);
   while (queue.max_offset() < end) {
     const int64_t at = queue.max_offset();
+    if (queue.is_batch()) unit.count = static_cast<int32_t>(std::min<int64_t>(end - at, inner_batch_messages_max));
     auto put = queue.put(at, unit, 0);
     if (!put) return put.error();
     if (queue.max_offset() == at) return Error{Errc::corrupt, "queue " + queue.topic() + ": a unit cannot be put"};

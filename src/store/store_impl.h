@@ -51,7 +51,8 @@ struct MessageStore::Impl {
   std::vector<LostUnits> lost_units(int64_t from);
   Status put_lost_units(const std::vector<LostUnits>& lost);
   Status put_units_of_damage(const message::RecordView& record);
-  Status put_units_of_damage(std::string_view topic, int32_t queue_id, int64_t queue_offset, int64_t physical_offset);
+  Status put_units_of_damage(std::string_view topic, int32_t queue_id, QueueKind kind, int64_t queue_offset,
+                             int64_t physical_offset);
   Status put_damaged_units(ConsumeQueue& queue, int64_t end, const DamagedRange& range);
 
   // --- light queues (store_light.cpp)
@@ -63,6 +64,8 @@ struct MessageStore::Impl {
   bool hot(int64_t physical_offset, int64_t log_end) const { return log_end - physical_offset <= hot_bytes; }
   void get(const ConsumeQueue& queue, int64_t offset, const GetLimits& limits, const MessageFilter* filter,
            GetResult& out, ReadMode mode);
+  void get_batches(const ConsumeQueue& queue, int64_t offset, const GetLimits& limits, Collector& collector,
+                   GetResult& out);
   int64_t store_timestamp(const ConsumeQueue& queue, int64_t offset) const;
   int64_t offset_by_time(const ConsumeQueue& queue, int64_t timestamp_ms, Boundary boundary) const;
   Status record_at(int64_t physical_offset, LogBytes& out) const;

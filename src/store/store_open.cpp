@@ -26,6 +26,10 @@ static StoreOptions checked(StoreOptions options) {
   const int64_t units = (int64_t{options.consume_queue_file_bytes} + queue_unit_bytes - 1) / queue_unit_bytes;
   const int64_t units_max = INT32_MAX / queue_unit_bytes;
   options.consume_queue_file_bytes = static_cast<int32_t>(std::clamp<int64_t>(units, 1, units_max)) * queue_unit_bytes;
+  const int64_t batches = (int64_t{options.batch_queue_file_bytes} + batch_unit_bytes - 1) / batch_unit_bytes;
+  const int64_t batches_max = INT32_MAX / batch_unit_bytes;
+  options.batch_queue_file_bytes =
+      static_cast<int32_t>(std::clamp<int64_t>(batches, 1, batches_max)) * batch_unit_bytes;
   return options;
 }
 
@@ -53,6 +57,7 @@ static std::unique_ptr<QueueIndex> make_index(const StoreOptions& o, FileSystem&
     FileIndex::Options options;
     options.root_dir = o.root_dir;
     options.file_bytes = o.consume_queue_file_bytes;
+    options.batch_file_bytes = o.batch_queue_file_bytes;
     options.recovery_bytes_max = o.queue_recovery_bytes_max;
     options.bounds_rows_min = o.queue_bounds_min;
     options.sync_disk_min = o.queue_sync_disk_min;
@@ -247,14 +252,24 @@ Result<LogEnd> MessageStore::Impl::rebuild(const ScanStart& start, const LogEnd&
                                            Checkpoint& checkpoint) {
   auto fed = feed_queues(start.offset, end.offset, start.offset == log.begin());
   if (!fed) return fed.error();
-  if (*fed) return end;
-  log_warn("store", "consume queues lack units in front of offset {}: all are built again", start.offset);
-  if (Status s = distrust_queues(checkpoint); !s) return s.error();
-  if (Status s = queues.reset_all(); !s) return s.error();
-  const LogEnd whole = check_log(log.segments(), log.begin(), options.check_crc_on_recover, synced, damage);
-  fed = feed_queues(log.begin(), whole.offset, true);
-  if (!fed) return fed.error();
-  return whole;
+  LogEnd whole = end;
+  bool again = !*fed;
+  for (;;) {
+    const auto retyped = queues.retype();
+    if (!retyped) return retyped.error();
+    if (!again && !*retyped) return whole;
+    if (*retyped) log_info("store", "the log shows topics with queue.type=BatchCQ: all queues are built again");
+    if (again) {
+      log_warn("store", "consume queues lack units in front of offset {}: all are built again", start.offset);
+    }
+    if (Status s = distrust_queues(checkpoint); !s) return s.error();
+    if (Status s = queues.reset_all(); !s) return s.error();
+    whole = check_log(log.segments(), log.begin(), options.check_crc_on_recover, synced, damage);
+    // With all of the log nothing is missing; but it may show more topics of the other kind.
+    fed = feed_queues(log.begin(), whole.offset, true);
+    if (!fed) return fed.error();
+    again = false;
+  }
 }
 
 // False: a unit is missing in front of a record's.

@@ -45,7 +45,7 @@ class MessageStore::Impl::Collector {
   // Apache's isTheBatchFull.
   bool full(const QueueUnit& unit, bool in_memory) const {
     if (out_.bytes.bytes == 0 || out_.message_count == 0) return false;
-    if (out_.message_count + 1 > limits_.count_max) return true;
+    if (out_.message_count + unit.count > limits_.count_max) return true;
     const int64_t bytes = static_cast<int64_t>(out_.bytes.bytes) + unit.size;
     if (in_memory) return bytes > limits_.bytes_in_memory_max || out_.message_count >= limits_.count_in_memory_max;
     return bytes > limits_.bytes_on_disk_max || out_.message_count >= limits_.count_on_disk_max;
@@ -86,7 +86,7 @@ class MessageStore::Impl::Collector {
       if (!view || !filter_->matches_record(*view)) return miss(GetStatus::no_matched_message);
     }
     add_record(out_.bytes, *record, pin_);
-    ++out_.message_count;
+    out_.message_count += unit.count;
     out_.status = GetStatus::found;
     skip_below_ = INT64_MIN;
     return true;
@@ -235,6 +235,7 @@ void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const Ge
 
   Collector collector(*this, queue, limits, filter, out, mode);
   answer(GetStatus::no_matched_message, offset);
+  if (queue.is_batch()) return get_batches(queue, offset, limits, collector, out);
   // One call looks at one file of the queue at most, and at this many bytes of units.
   const int64_t unit_bytes_max = std::max<int64_t>(limits.scanned_max, int64_t{limits.count_max} * queue_unit_bytes);
   const int64_t scan_end = offset + (unit_bytes_max + queue_unit_bytes - 1) / queue_unit_bytes;
@@ -261,6 +262,37 @@ void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const Ge
   out.behind_memory = collector.log_end() - last_physical > hot_bytes;
 }
 
+// The records of a batch queue come whole, also the one in whose midst the pull begins; its consumer passes over what
+// it has.
+void MessageStore::Impl::get_batches(const ConsumeQueue& queue, int64_t offset, const GetLimits& limits,
+                                     Collector& collector, GetResult& out) {
+  const int64_t unit_bytes_max = std::max<int64_t>(limits.scanned_max, int64_t{limits.count_max} * batch_unit_bytes);
+  int64_t last_physical = 0;
+  std::array<BatchUnit, units_per_read> batches;
+  std::array<QueueUnit, units_per_read> units;
+  bool full = false;
+  while (out.next_begin_offset < out.max_offset && !full) {
+    const size_t count = queue.read_batches(out.next_begin_offset, batches);
+    if (count == 0) {
+      if (out.next_begin_offset == offset) {
+        out.status = GetStatus::offset_found_null;
+        out.next_begin_offset = queue.next_file(offset);
+      }
+      break;
+    }
+    for (size_t i = 0; i < count; ++i) units[i] = batches[i].unit;
+    for (size_t i = 0; i < count && !full; ++i) {
+      full = (batches[i].base - offset) * batch_unit_bytes >= unit_bytes_max ||
+             collector.full(units[i], hot(units[i].physical_offset, collector.log_end())) ||
+             !collector.take(std::span<const QueueUnit>(units).subspan(i, count - i), batches[i].base);
+      if (full) break;
+      last_physical = units[i].physical_offset;
+      out.next_begin_offset = batches[i].end();
+    }
+  }
+  out.behind_memory = collector.log_end() - last_physical > hot_bytes;
+}
+
 int64_t MessageStore::Impl::store_timestamp(const ConsumeQueue& queue, int64_t offset) const {
   QueueUnit unit;
   if (offset < queue.min_offset() || queue.read(offset, {&unit, 1}) == 0) return -1;
@@ -270,6 +302,7 @@ int64_t MessageStore::Impl::store_timestamp(const ConsumeQueue& queue, int64_t o
 int64_t MessageStore::Impl::offset_by_time(const ConsumeQueue& queue, int64_t timestamp_ms, Boundary boundary) const {
   const int64_t min = queue.min_offset();
   const int64_t max = queue.max_offset();
+  if (queue.is_batch()) return std::clamp(queue.base_by_time(timestamp_ms, boundary == Boundary::upper), min, max);
   // The first offset whose record is younger (upper) or at least as young (lower). Units whose record is gone are
   // older.
   int64_t low = min;

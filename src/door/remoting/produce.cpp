@@ -33,12 +33,14 @@ struct Placement {
   std::string_view unique_key;
   int32_t queue_id = 0;
   int64_t queue_offset = 0;
+  bool inner_batch = false;
 };
 
 // A producer of a static topic is told the logical queue and the offset in it.
 Placement placement_of(std::string_view ids, std::string_view unique_key, int32_t queue_id, int64_t queue_offset,
-                       const StaticQueue& mapped) {
-  return {ids, unique_key, mapped.is_mapped ? mapped.global_id : queue_id, mapped.to_logic_within(queue_offset)};
+                       const StaticQueue& mapped, bool inner_batch) {
+  return {ids, unique_key, mapped.is_mapped ? mapped.global_id : queue_id, mapped.to_logic_within(queue_offset),
+          inner_batch};
 }
 
 void append_ids(std::span<const store::AppendItem> items, std::string& out) {
@@ -57,6 +59,8 @@ void write_placement(wire::CommandWriter& w, const Placement& p, const service::
   w.field("queueId", p.queue_id);
   w.field("queueOffset", p.queue_offset);
   if (!p.unique_key.empty()) w.field("transactionId", p.unique_key);
+  // Tells the producer that the batch is one record with one id.
+  if (p.inner_batch) w.field("batchUniqId", p.unique_key);
 }
 
 void write_answer(Buffer& out, wire::Serialization serialization, int32_t opaque, int32_t code, std::string_view remark,
@@ -148,8 +152,8 @@ void ProduceDoor::on_burst_end(net::Connection& connection) {
       continue;
     }
     append_ids(own, burst.ids);
-    const Placement placement =
-        placement_of(burst.ids, w.placed.unique_key, w.placed.queue_id, own.front().queue_offset, w.mapped);
+    const Placement placement = placement_of(burst.ids, w.placed.unique_key, w.placed.queue_id,
+                                             own.front().queue_offset, w.mapped, w.placed.inner_batch);
     write_answer(connection.out(), w.serialization, w.opaque, rc::success, {}, &placement, produce_.settings());
   }
   if (any_waits) answer_when_durable(connection, burst, end_offset);
@@ -197,8 +201,8 @@ void ProduceDoor::answer_when_durable(net::Connection& connection, ReactorBurst&
                          "service not available now. fdatasync of the commit log failed", nullptr, produce_.settings());
             continue;
           }
-          const Placement placement =
-              placement_of(k.ids, k.unique_key, k.waiting.placed.queue_id, k.queue_offset, k.waiting.mapped);
+          const Placement placement = placement_of(k.ids, k.unique_key, k.waiting.placed.queue_id, k.queue_offset,
+                                                   k.waiting.mapped, k.waiting.placed.inner_batch);
           const int32_t code = durable == store::DurableCode::durable ? rc::success : rc::flush_disk_timeout;
           write_answer(out, k.waiting.serialization, k.waiting.opaque, code, {}, &placement, produce_.settings());
         }
@@ -254,13 +258,13 @@ void ProduceDoor::send_on_worker(rpc::Request& request, const service::SendReque
         append_ids(burst.items, ids);
         const std::string unique_key(placed.unique_key);
         const int64_t queue_offset = burst.items.front().queue_offset;
-        auto answer = [this, owned, responder, mapped, ids, unique_key, queue_offset,
-                       queue_id = placed.queue_id](store::DurableCode durable) {
+        auto answer = [this, owned, responder, mapped, ids, unique_key, queue_offset, queue_id = placed.queue_id,
+                       inner_batch = placed.inner_batch](store::DurableCode durable) {
           if (durable == store::DurableCode::failed) {
             return responder->reply(rc::service_not_available,
                                     "service not available now. fdatasync of the commit log failed");
           }
-          const Placement placement = placement_of(ids, unique_key, queue_id, queue_offset, mapped);
+          const Placement placement = placement_of(ids, unique_key, queue_id, queue_offset, mapped, inner_batch);
           responder->reply_with(durable == store::DurableCode::durable ? rc::success : rc::flush_disk_timeout, {}, {},
                                 [&](wire::CommandWriter& w) { write_placement(w, placement, produce_.settings()); });
         };

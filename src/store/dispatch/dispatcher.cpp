@@ -125,7 +125,7 @@ bool Dispatcher::drain_log(int64_t limit) {
     Arrival item{nullptr, record.queue_offset,      record.physical_offset, record.total_size, messages_in(record),
                  0,       record.store_timestamp_ms};
     if (enters_queue(record.sys_flag) && QueueIndex::is_topic_name(record.topic)) {
-      item.queue = queues_.get(record.topic, record.queue_id);
+      item.queue = queues_.get(record.topic, record.queue_id, kind_of_queue(record));
       item.tags_code = tags_.of_record(record);
       find_light_places(record, light_);
       item.more = !light_.empty();
@@ -195,15 +195,21 @@ void Dispatcher::tell() {
 // The queue offset stands under no CRC. Each message in front of this one in its queue took its place in the log, so a
 // greater offset than that allows is damage, and putting it would bring the queue to places that no file can have.
 static bool is_possible(int64_t queue_offset, int64_t physical_offset, const ConsumeQueue& queue) {
-  constexpr int64_t record_bytes_min = 91;  // of a record with an empty topic, body and properties
-  return queue_offset >= 0 && queue_offset <= std::max(queue.max_offset(), physical_offset / record_bytes_min);
+  // Of a record with an empty topic, body and properties; and of a message within one.
+  const int64_t bytes_min = queue.is_batch() ? 22 : 91;
+  return queue_offset >= 0 && queue_offset <= std::max(queue.max_offset(), physical_offset / bytes_min);
 }
 
 Result<bool> Dispatcher::feed(const message::RecordView& record, bool from_log_begin) {
   if (!enters_queue(record.sys_flag) || !QueueIndex::is_topic_name(record.topic)) return true;
   if (record.physical_offset >= queues_.dead_below(record.topic)) {
-    auto fed = feed_one(record, *queues_.get(record.topic, record.queue_id), record.queue_offset, messages_in(record),
-                        from_log_begin);
+    ConsumeQueue* queue = queues_.get(record.topic, record.queue_id, kind_of_queue(record));
+    if (is_inner_batch(record) && !queue->is_batch() && queues_.has_batch_queues()) {
+      // Single messages came first, and nothing said of which kind the topic is.
+      queues_.note_batch(record.topic);
+      return true;
+    }
+    auto fed = feed_one(record, *queue, record.queue_offset, messages_in(record), from_log_begin);
     if (!fed || !*fed) return fed;
   }
   auto fed = feed_light(record, from_log_begin);

@@ -9,13 +9,13 @@
 namespace merlin::store {
 
 int32_t messages_in(const message::RecordView& record) {
-  if ((record.sys_flag & message::sys_flag::inner_batch) == 0) return 1;
+  if (!is_inner_batch(record)) return 1;
   const auto text = message::find_property(record.properties, message::property::inner_num);
   if (!text) return 1;
   int32_t count = 0;
   const auto [end, ec] = std::from_chars(text->data(), text->data() + text->size(), count);
   if (ec != std::errc() || end != text->data() + text->size()) return 1;
-  return std::clamp(count, 1, inner_messages_max);
+  return std::clamp(count, 1, inner_batch_messages_max);
 }
 
 size_t write_inner_base(int64_t queue_offset, std::span<char> out) {

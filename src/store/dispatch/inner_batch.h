@@ -5,18 +5,22 @@
 #include <span>
 
 #include "merlin/message/record.h"
+#include "store/message_store.h"
+#include "store/queue/queue_index.h"
 
 namespace merlin::store {
 
-// INNER_NUM is a short in Apache's unit of 46 bytes.
-inline constexpr int32_t inner_messages_max = 32767;
-// Of what write_inner_base() writes.
-inline constexpr int32_t inner_base_bytes_max = 31;
-
+inline bool is_inner_batch(const message::RecordView& record) {
+  return (record.sys_flag & message::sys_flag::inner_batch) != 0;
+}
+// A record with the flag says of which kind its queue is; others may be in both.
+inline QueueKind kind_of_queue(const message::RecordView& record) {
+  return is_inner_batch(record) ? QueueKind::batch : QueueKind::as_it_is;
+}
 // How many queue offsets the record takes.
 int32_t messages_in(const message::RecordView& record);
 
-// INNER_BASE=`queue_offset` as an encoded property; returns its size.
+// INNER_BASE=`queue_offset` as an encoded property, inner_base_bytes_max at most; returns its size.
 size_t write_inner_base(int64_t queue_offset, std::span<char> out);
 
 }  // namespace merlin::store

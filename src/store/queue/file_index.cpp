@@ -8,6 +8,7 @@
 
 #include "merlin/base/log.h"
 #include "store/checkpoint.h"
+#include "store/queue/batch_queue.h"
 #include "store/queue/bounds_file.h"
 #include "store/queue/rocks_index.h"
 #include "store/synced_point.h"
@@ -28,20 +29,26 @@ FileIndex::FileIndex(Options options, FileSystem& files)
     : options_(std::move(options)),
       files_(files),
       floors_(files, options_.root_dir),
-      home_(files, options_.root_dir + "/consumequeue", options_.file_bytes) {}
+      home_(files, {options_.root_dir + "/consumequeue", options_.file_bytes, queue_unit_bytes},
+            {batch_dir_of(options_.root_dir), options_.batch_file_bytes, batch_unit_bytes}) {}
 
 std::unique_ptr<ConsumeQueue> FileIndex::make(QueueTopic& topic, int32_t queue_id) {
+  if (topic.batch) return std::make_unique<BatchQueue>(home_, topic, queue_id);
   return std::make_unique<FileQueue>(home_, topic, queue_id);
 }
 
 // ---------------------------------------------------------------- opening
 
+Result<std::vector<std::string>> FileIndex::topic_names(const std::string& dir) const {
+  return files_.exists(dir) ? files_.list(dir) : std::vector<std::string>();
+}
+
 // Reads <dir>/<topic>/<queue id>; other names are ignored.
-Status FileIndex::load_names() {
-  const auto topics = files_.list(home_.dir);
+Status FileIndex::load_names(const std::string& dir, QueueKind kind) {
+  const auto topics = topic_names(dir);
   if (!topics) return topics.error();
   for (const std::string& topic : *topics) {
-    const std::string topic_dir = home_.dir + "/" + topic;
+    const std::string topic_dir = dir + "/" + topic;
     if (!files_.is_dir(topic_dir)) continue;
     const auto ids = files_.list(topic_dir);
     if (!ids) return ids.error();
@@ -52,10 +59,14 @@ Status FileIndex::load_names() {
         log_warn("store", "{}/{} is not a queue: ignored", topic_dir, name);
         continue;
       }
-      get(topic, id);
+      if (get(topic, id, kind)->is_batch() == (kind == QueueKind::batch)) continue;
+      return Error{Errc::corrupt, "topic " + topic + " has queues in " + home_.plain.dir + " and in " +
+                                      home_.batch.dir +
+                                      ": its queue.type decides which folder is right (BatchCQ: the second); move the "
+                                      "topic's folder in the other one away"};
     }
   }
-  return load_all();
+  return {};
 }
 
 // Looks at many queues, each of which waits for the disk a few times.
@@ -87,7 +98,7 @@ Status FileIndex::load_all() {
 }
 
 Result<QueueIndex::Loaded> FileIndex::load() {
-  if (Status s = files_.make_dirs(home_.dir); !s) return s.error();
+  if (Status s = files_.make_dirs(home_.plain.dir); !s) return s.error();
   if (Status s = take_over_database(); !s) return s.error();
   const auto floors = floors_.read();
   if (!floors) return floors.error();
@@ -100,7 +111,14 @@ Result<QueueIndex::Loaded> FileIndex::load() {
     loaded.any = true;
     return loaded;
   }
-  if (Status s = load_names(); !s) return s.error();
+  // The plain ones are looked at in between: a topic may have an empty folder of the other kind.
+  if (Status s = load_names(home_.plain.dir, QueueKind::plain); !s) return s.error();
+  if (Status s = load_all(); !s) return s.error();
+  if (Status s = load_names(home_.batch.dir, QueueKind::batch); !s) return s.error();
+  for (ConsumeQueue* queue : all()) {
+    if (!queue->is_batch()) continue;
+    if (Status s = file_queue(queue).load(); !s) return s.error();
+  }
   int32_t with_files = 0;
   for (ConsumeQueue* queue : all()) {
     const bool has_files = file_queue(queue).has_files();
@@ -133,20 +151,24 @@ Result<bool> FileIndex::adopt_bounds(Loaded& loaded) {
   if (!files_.exists(bounds_path()) || !loaded.progress || files_.exists(rebuild_path())) return false;
   const auto bounds = read_bounds(files_, bounds_path());
   if (!bounds || !is_ours()) return false;
-  const auto topics = files_.list(home_.dir);
+  const auto topics = topic_names(home_.plain.dir);
   if (!topics) return topics.error();
+  const auto batch_topics = topic_names(home_.batch.dir);
+  if (!batch_topics) return batch_topics.error();
   const std::unordered_set<std::string_view> there(topics->begin(), topics->end());
+  const std::unordered_set<std::string_view> batches(batch_topics->begin(), batch_topics->end());
   size_t names = 0;
   std::string_view topic;
   for (const BoundsRow& row : bounds->rows) {
     if (row.topic == topic) continue;
     topic = row.topic;
     ++names;
-    if (!is_topic_name(topic) || !there.contains(topic)) return false;
+    if (!is_topic_name(topic) || there.contains(topic) == batches.contains(topic)) return false;
   }
   expect_topics(names);
   for (const BoundsRow& row : bounds->rows) {
-    file_queue(get(row.topic, row.queue_id)).adopt({row.first, row.bounds});
+    const QueueKind kind = batches.contains(row.topic) ? QueueKind::batch : QueueKind::plain;
+    file_queue(get(row.topic, row.queue_id, kind)).adopt({row.first, row.bounds});
   }
   // All units of the others come again, from their first one on.
   home_.leftovers.store(true, std::memory_order_release);
@@ -193,7 +215,7 @@ Status FileIndex::opened(int64_t log_begin, const std::atomic<int64_t>& durable)
     if (Status s = file_queue(queue).start_at(queue->max_offset()); !s) return s;
   }
   home_.durable.store(&durable, std::memory_order_release);
-  if (auto disk = files_.open_disk(home_.dir)) disk_ = std::move(*disk);
+  if (auto disk = files_.open_disk(home_.plain.dir)) disk_ = std::move(*disk);
   if (Status s = floors_.write(lasting_rows()); !s) return s;
   if (files_.exists(rebuild_path())) {
     if (Status s = files_.remove(rebuild_path()); !s) return s;
@@ -255,7 +277,7 @@ Status FileIndex::drop_unfit(FileQueue& queue, const Start& start) {
     const int64_t last = queue.max_offset() - 1;
     QueueUnit unit;
     if (last < 0 || queue.read(last, {&unit, 1}) == 0 || unit.blank()) return {};
-    if (!start.fits || start.fits(queue, last, unit)) return {};
+    if (!start.fits || start.fits(queue, queue.base_of(last), unit)) return {};
     log_warn("store", "queue {}-{}: unit {} names no record of it: dropped", queue.topic(), queue.id(), last);
     if (Status s = queue.drop_last(); !s) return s;
   }
@@ -269,14 +291,20 @@ Status FileIndex::remove_topic(std::string_view topic) {
     if (Status s = queue->reset(); !s) return s;
   }
   hide(topic);
-  const std::string dir = home_.dir + "/" + std::string(topic);
-  if (files_.exists(dir)) {
-    if (Status s = files_.remove_tree(dir); !s) return s;
-    // Else a power cut may bring the units back, into a topic that was made again since.
-    if (Status s = files_.sync_dir(home_.dir); !s) return s;
-  }
+  if (Status s = remove_dirs(topic); !s) return s;
   // For an index that is built from the log some day. Last, because a full disk may have room for it only now.
   return floors_.append({std::string(topic), FloorRow::deleted_topic, dead_below(topic), -1});
+}
+
+Status FileIndex::remove_dirs(std::string_view topic) {
+  for (const std::string& parent : {home_.plain.dir, home_.batch.dir}) {
+    const std::string dir = parent + "/" + std::string(topic);
+    if (!files_.exists(dir)) continue;
+    if (Status s = files_.remove_tree(dir); !s) return s;
+    // Else a power cut may bring the units back, into a topic that was made again since.
+    if (Status s = files_.sync_dir(parent); !s) return s;
+  }
+  return {};
 }
 
 // ---------------------------------------------------------------- background

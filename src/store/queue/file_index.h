@@ -1,6 +1,7 @@
-// The queue index in Apache's files: <root>/consumequeue/<topic>/<queue id>/<start>.
+// The queue index in Apache's files: <root>/consumequeue/<topic>/<queue id>/<start>, and batchconsumequeue/ for topics
+// with queue.type=BatchCQ.
 //
-// Owns:     the folder, merlin.bounds and merlin.rebuild.
+// Owns:     the folders, merlin.bounds and merlin.rebuild.
 // Threads:  see QueueIndex.
 // Survives: see FileQueue. With merlin.bounds a start opens no file of a queue that is not used; it is written anew
 //           when the log has grown by half of recovery_bytes_max, and what came since is dispatched again.
@@ -18,6 +19,7 @@ class FileIndex final : public QueueIndex {
   struct Options {
     std::string root_dir;
     int32_t file_bytes = 0;
+    int32_t batch_file_bytes = 300'000 * batch_unit_bytes;  // as Apache
     int64_t recovery_bytes_max = int64_t{128} << 20;
     // From so many queues on their bounds are written; fewer are looked at one by one, which also finds what happened
     // to their files meanwhile.
@@ -26,7 +28,9 @@ class FileIndex final : public QueueIndex {
     size_t sync_disk_min = 256;
   };
   FileIndex(Options options, FileSystem& files);
+  static std::string batch_dir_of(const std::string& root_dir) { return root_dir + "/batchconsumequeue"; }
 
+  bool has_batch_queues() const override { return true; }
   Result<Loaded> load() override;
   Result<int64_t> loaded_max_physical() override;
   Status distrust() override;
@@ -52,7 +56,9 @@ class FileIndex final : public QueueIndex {
   Status remove_bounds();
   Status write_bounds_of(const Progress& saved);
   bool bounds_due(const Progress& saved) const;
-  Status load_names();
+  Status load_names(const std::string& dir, QueueKind kind);
+  Result<std::vector<std::string>> topic_names(const std::string& dir) const;
+  Status remove_dirs(std::string_view topic);
   Status load_all();
   Status start_queue(FileQueue& queue, const Start& start);
   Status take_over_database();

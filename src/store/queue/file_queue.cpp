@@ -10,10 +10,12 @@ namespace merlin::store {
 static constexpr int64_t tail_units_max = 204;
 static constexpr int64_t tail_units_first = 8;
 
-FileQueue::FileQueue(FileQueueHome& home, QueueTopic& topic, int32_t queue_id)
+FileQueue::FileQueue(FileQueueHome& home, const QueueFolder& folder, QueueTopic& topic, int32_t queue_id)
     : ConsumeQueue(topic, queue_id),
       home_(home),
-      files_(home.files, home.dir + "/" + topic.name + "/" + std::to_string(queue_id), home.file_bytes) {
+      files_(home.files, folder.dir + "/" + topic.name + "/" + std::to_string(queue_id), folder.file_bytes,
+             folder.unit_bytes),
+      unit_bytes_(folder.unit_bytes) {
   if (home.leftovers.load(std::memory_order_acquire)) files_.expect_leftovers();
 }
 
@@ -56,7 +58,8 @@ void FileQueue::adopt(const Synced& synced) {
   const QueueBounds& bounds = synced.bounds;
   looked_ = false;
   first_ = synced.first;
-  tail_begin_ = tail_written_ = bounds.max;
+  tail_begin_ = tail_written_ = end_ = bounds.max;
+  written_max_ = bounds.max;
   written_physical_ = bounds.max_physical;
   synced_ = {life_, bounds.max, bounds.max_physical};
   set_min(bounds.min, bounds.min_physical);
@@ -88,10 +91,9 @@ bool FileQueue::in_one_file() const {
   return first / files_.units_per_file() == std::max(max_offset() - 1, int64_t{0}) / files_.units_per_file();
 }
 
-// REQUIRES: mutex_ held. The first use of the files after adopt(). What does not fit is told, and the next start
+// REQUIRES: mutex_ held. What does not fit is told, and the next start
 // compares all queues with the log; until then each message is checked when it is read.
-Status FileQueue::look() const {
-  if (looked_) return {};
+Status FileQueue::look_first() const {
   const auto adopted = files_.adopt(first_, tail_written_);
   if (!adopted) return adopted.error();
   list();
@@ -111,11 +113,13 @@ Status FileQueue::look() const {
         !files_.cut_short() && !files_.empty() && files_.first_unit() >= first_ && files_.unit_limit() >= tail_written_;
     if (Status s = files_.extend_cut_short(); !s) return s;
   }
-  if (!fits || !last_unit_fits()) {
-    home_.misfit.store(true, std::memory_order_release);
-    log_error("store", "queue {}-{}: its files are not as they were left", topic(), id());
-  }
+  if (!fits || !last_unit_fits()) tell_misfit();
   return {};
+}
+
+void FileQueue::tell_misfit() const {
+  home_.misfit.store(true, std::memory_order_release);
+  log_error("store", "queue {}-{}: its files are not as they were left", topic(), id());
 }
 
 bool FileQueue::last_unit_fits() const {
@@ -140,20 +144,26 @@ bool FileQueue::has_files() const {
 }
 
 // REQUIRES: mutex_ held; the tail is empty or written. The units in front of `end` are all there is.
-void FileQueue::settle(int64_t end) {
-  tail_.clear();
-  tail_begin_ = tail_written_ = end;
-  drop_written();
+Status FileQueue::settle(int64_t end) {
   set_min(std::min(files_.first_unit(), end), -1);
-  max_.store(end, std::memory_order_release);
   int64_t max_physical = -1;
   if (end > files_.first_unit()) {
     const auto last = files_.unit_at(end - 1);
     if (last && !last->blank()) max_physical = last->physical_end();
   }
+  settle_at(end, end, max_physical);
+  return {};
+}
+
+void FileQueue::settle_at(int64_t end, int64_t max, int64_t max_physical) {
+  tail_.clear();
+  tail_begin_ = tail_written_ = end_ = end;
+  drop_written();
+  max_.store(max, std::memory_order_release);
   max_physical_.store(max_physical, std::memory_order_release);
+  written_max_ = max;
   written_physical_ = max_physical;
-  synced_ = {life_, end, max_physical};
+  synced_ = {life_, max, max_physical};
   count();
 }
 
@@ -162,28 +172,35 @@ Result<int64_t> FileQueue::loaded_max_physical() {
   if (Status s = look(); !s) return s.error();
   const auto end = files_.written_end(INT64_MAX);
   if (!end) return end.error();
-  settle(*end);
+  if (Status s = settle(*end); !s) return s.error();
   return max_physical();
 }
 
 Status FileQueue::cut(int64_t physical_limit, bool zero_rest) {
   const std::lock_guard lock(mutex_);
+  return cut_files(physical_limit, zero_rest);
+}
+
+Status FileQueue::cut_files(int64_t physical_limit, bool zero_rest) {
   if (Status s = look(); !s) return s;
   const auto end = files_.written_end(physical_limit);
   if (!end) return end.error();
   if (Status s = files_.cut(*end, zero_rest); !s) return s;
   if (zero_rest) mark_dirty();
-  settle(*end);
-  return {};
+  return settle(*end);
+}
+
+void FileQueue::begin_at(int64_t offset) {
+  tail_begin_ = tail_written_ = end_ = written_max_ = offset;
+  max_.store(offset, std::memory_order_release);
 }
 
 Status FileQueue::start_at(int64_t offset) {
   const std::lock_guard lock(mutex_);
   looked_ = true;
   if (Status s = remove_files(); !s) return s;
-  settle(0);
-  tail_begin_ = tail_written_ = offset - 1;
-  max_.store(offset - 1, std::memory_order_release);
+  if (Status s = settle(0); !s) return s;
+  begin_at(offset - 1);
   if (Status s = append_unit(blank_unit); !s) return s;
   set_min(offset, -1);
   return flush_tail();
@@ -192,11 +209,10 @@ Status FileQueue::start_at(int64_t offset) {
 Status FileQueue::drop_last() {
   const std::lock_guard lock(mutex_);
   if (Status s = look(); !s) return s;
-  const int64_t end = max_offset() - 1;
+  const int64_t end = end_ - 1;
   if (Status s = files_.cut(end, true); !s) return s;
   mark_dirty();
-  settle(end);
-  return {};
+  return settle(end);
 }
 
 Result<ConsumeQueue::Put> FileQueue::put(int64_t queue_offset, const QueueUnit& unit, int64_t) {
@@ -206,8 +222,7 @@ Result<ConsumeQueue::Put> FileQueue::put(int64_t queue_offset, const QueueUnit& 
   if (queue_offset > max) {
     if (max != 0 || !looked_ || !files_.empty()) return Put::hole;
     // A queue whose first messages are gone starts where the log has it.
-    tail_begin_ = tail_written_ = queue_offset;
-    max_.store(queue_offset, std::memory_order_release);
+    begin_at(queue_offset);
   }
   const bool first = looked_ && tail_.empty() && files_.empty();
   // In this order: a reader that sees the unit knows its record to be there.
@@ -222,17 +237,24 @@ Result<ConsumeQueue::Put> FileQueue::put(int64_t queue_offset, const QueueUnit& 
 
 // REQUIRES: mutex_ held.
 Status FileQueue::append_unit(const QueueUnit& unit) {
-  const int64_t max = max_.load(std::memory_order_relaxed);
-  if (max - tail_begin_ >= tail_units_max) {
-    if (Status s = make_room(); !s) return s;
-  }
-  if (tail_.capacity() == 0) tail_.reserve(tail_units_first * queue_unit_bytes);
-  const size_t at = tail_.size();
-  tail_.resize(at + queue_unit_bytes);
-  store_unit(tail_.data() + at, unit);
-  max_.store(max + 1, std::memory_order_release);
-  mark_dirty();
+  auto at = add_to_tail();
+  if (!at) return at.error();
+  store_unit(*at, unit);
+  max_.store(end_, std::memory_order_release);
   return {};
+}
+
+Result<uint8_t*> FileQueue::add_to_tail() {
+  if (end_ - tail_begin_ >= tail_units_max) {
+    if (Status s = make_room(); !s) return s.error();
+  }
+  const auto size = static_cast<size_t>(unit_bytes_);
+  if (tail_.capacity() == 0) tail_.reserve(tail_units_first * size);
+  const size_t at = tail_.size();
+  tail_.resize(at + size);
+  ++end_;
+  mark_dirty();
+  return tail_.data() + at;
 }
 
 // Writes what may be written and gives its memory to the next units. What waits for the log goes on waiting, within
@@ -240,7 +262,7 @@ Status FileQueue::append_unit(const QueueUnit& unit) {
 Status FileQueue::make_room() {
   if (Status s = flush_tail(); !s) return s;
   drop_written();
-  const int64_t waiting = max_.load(std::memory_order_relaxed) - tail_written_;
+  const int64_t waiting = end_ - tail_written_;
   if (waiting < tail_units_max) return {};
   if (home_.waiting_units.load(std::memory_order_relaxed) >= FileQueueHome::waiting_units_max) {
     return Error{Errc::no_space, std::to_string(FileQueueHome::waiting_units_max) +
@@ -254,7 +276,7 @@ Status FileQueue::make_room() {
 // REQUIRES: mutex_ held.
 void FileQueue::drop_written() {
   const int64_t written = tail_written_ - tail_begin_;
-  tail_.erase(tail_.begin(), tail_.begin() + std::min<int64_t>(written * queue_unit_bytes, std::ssize(tail_)));
+  tail_.erase(tail_.begin(), tail_.begin() + std::min<int64_t>(written * unit_bytes_, std::ssize(tail_)));
   tail_begin_ = tail_written_;
   if (waiting_counted_ == 0) return;
   home_.waiting_units.fetch_sub(waiting_counted_, std::memory_order_relaxed);
@@ -263,29 +285,29 @@ void FileQueue::drop_written() {
 
 Status FileQueue::flush_tail() {
   const int64_t limit = home_.limit();
-  const int64_t max = max_.load(std::memory_order_relaxed);
-  const auto unit_of = [this](int64_t offset) {
-    return load_unit(tail_.data() + (offset - tail_begin_) * queue_unit_bytes);
-  };
+  const auto in_tail = [this](int64_t number) { return tail_.data() + (number - tail_begin_) * unit_bytes_; };
   int64_t end = tail_written_;
-  for (; end < max; ++end) {
-    const QueueUnit unit = unit_of(end);
+  for (; end < end_; ++end) {
+    const QueueUnit unit = load_unit(in_tail(end));
     if (!unit.blank() && unit.physical_end() > limit) break;
   }
   if (end == tail_written_) return {};
   if (Status s = look(); !s) return s;
   while (tail_written_ < end) {
-    const int64_t piece_end = std::min(end, next_file(tail_written_));
-    const auto from = static_cast<size_t>(tail_written_ - tail_begin_) * queue_unit_bytes;
-    const auto bytes = static_cast<size_t>(piece_end - tail_written_) * queue_unit_bytes;
-    const Status written = files_.write(tail_written_, ByteView(tail_).subspan(from, bytes));
+    const int64_t file_end = tail_written_ - tail_written_ % files_.units_per_file() + files_.units_per_file();
+    const int64_t piece_end = std::min(end, file_end);
+    const auto bytes = static_cast<size_t>((piece_end - tail_written_) * unit_bytes_);
+    const Status written = files_.write(tail_written_, ByteView(in_tail(tail_written_), bytes));
     count();
     if (!written) return written;
-    for (; tail_written_ < piece_end; ++tail_written_) {
-      if (const QueueUnit unit = unit_of(tail_written_); !unit.blank()) written_physical_ = unit.physical_end();
-    }
+    for (; tail_written_ < piece_end; ++tail_written_) wrote(in_tail(tail_written_), tail_written_);
   }
   return {};
+}
+
+void FileQueue::wrote(const uint8_t* unit, int64_t number) {
+  if (const QueueUnit written = load_unit(unit); !written.blank()) written_physical_ = written.physical_end();
+  written_max_ = unit_bytes_ == batch_unit_bytes ? load_batch_unit(unit).end() : number + 1;
 }
 
 Status FileQueue::fill_hole(int64_t queue_offset) {
@@ -294,10 +316,9 @@ Status FileQueue::fill_hole(int64_t queue_offset) {
   // A hole longer than a file is not filled unit by unit: what lies in front of it is given up.
   if (queue_offset - max_offset() > files_.units_per_file()) {
     if (Status s = remove_files(); !s) return s;
-    settle(0);
-    tail_begin_ = tail_written_ = queue_offset;
+    if (Status s = settle(0); !s) return s;
     set_min(queue_offset, -1);
-    max_.store(queue_offset, std::memory_order_release);
+    begin_at(queue_offset);
     return {};
   }
   while (max_offset() < queue_offset) {
@@ -319,7 +340,7 @@ Status FileQueue::reset() {
   looked_ = true;
   const Status status = remove_files();
   dirty_.store(false, std::memory_order_release);
-  settle(0);
+  if (Status s = settle(0); !s) return s;
   return status;
 }
 
@@ -372,13 +393,13 @@ Status FileQueue::write_back() {
 FileQueue::Capture FileQueue::before_sync() {
   const std::lock_guard lock(mutex_);
   files_.forget_unsynced();
-  if (tail_written_ == max_.load(std::memory_order_relaxed)) dirty_.store(false, std::memory_order_release);
+  if (tail_written_ == end_) dirty_.store(false, std::memory_order_release);
   return capture();
 }
 
 // REQUIRES: mutex_ held. Without a file nothing is on disk, wherever the queue begins.
 FileQueue::Capture FileQueue::capture() const {
-  return {life_, files_.empty() && looked_ ? 0 : tail_written_, written_physical_};
+  return {life_, files_.empty() && looked_ ? 0 : written_max_, written_physical_};
 }
 
 void FileQueue::after_sync(const Capture& written) {
@@ -398,14 +419,16 @@ Status FileQueue::sync_files() {
     unsynced = std::move(*taken);
     new_names = files_.take_new_names();
     // Set again by the next put(); a unit that came since the write-back keeps it.
-    if (tail_written_ == max_.load(std::memory_order_relaxed)) dirty_.store(false, std::memory_order_release);
+    if (tail_written_ == end_) dirty_.store(false, std::memory_order_release);
   }
   for (const auto& file : unsynced) {
     if (Status s = file->sync_data(); !s) return s;
   }
   if (new_names) {
     std::string dir = files_.dir();
-    for (int level = 0; level < 3; ++level) {  // <id>, <topic>, consumequeue
+    // <id>, <topic>, consumequeue; and the root, where batchconsumequeue comes with its first queue.
+    const int levels = unit_bytes_ == batch_unit_bytes ? 4 : 3;
+    for (int level = 0; level < levels; ++level) {
       if (Status s = home_.files.sync_dir(dir); !s) {
         // The topic may have been deleted under our hands: then its folder owes nobody anything.
         const std::lock_guard lock(mutex_);
@@ -421,7 +444,7 @@ Status FileQueue::sync_files() {
 void FileQueue::close_files() {
   const std::lock_guard lock(mutex_);
   files_.close_all();
-  if (tail_written_ != max_.load(std::memory_order_relaxed)) return;
+  if (tail_written_ != end_) return;
   drop_written();
   tail_ = {};
 }
@@ -430,7 +453,7 @@ bool FileQueue::stay_active() {
   const std::lock_guard lock(mutex_);
   files_.release_idle();
   if (dirty()) return true;
-  if (tail_written_ == max_.load(std::memory_order_relaxed)) {
+  if (tail_written_ == end_) {
     drop_written();
     tail_ = {};
   }

@@ -23,13 +23,20 @@ namespace merlin::store {
 
 class FileQueue;
 
+// Of all queues of one kind.
+struct QueueFolder {
+  std::string dir;
+  int32_t file_bytes = 0;
+  int32_t unit_bytes = queue_unit_bytes;
+};
+
 // What the queues of one index share.
 struct FileQueueHome {
   // Units that wait for the log beyond one page of each queue, all queues together.
   static constexpr int64_t waiting_units_max = 2'000'000;
 
-  FileQueueHome(FileSystem& fs, std::string folder, int32_t bytes)
-      : files(fs), dir(std::move(folder)), file_bytes(bytes) {}
+  FileQueueHome(FileSystem& fs, QueueFolder plain_folder, QueueFolder batch_folder = {})
+      : files(fs), plain(std::move(plain_folder)), batch(std::move(batch_folder)) {}
   // Units of records behind it must not be written yet.
   int64_t limit() const {
     const auto* word = durable.load(std::memory_order_acquire);
@@ -37,8 +44,8 @@ struct FileQueueHome {
   }
 
   FileSystem& files;
-  const std::string dir;  // of all queues: <root>/consumequeue
-  const int32_t file_bytes;
+  const QueueFolder plain;  // <root>/consumequeue
+  const QueueFolder batch;  // <root>/batchconsumequeue
   // Null while opening: what is dispatched then is durable.
   std::atomic<const std::atomic<int64_t>*> durable{nullptr};
   std::atomic<int64_t> waiting_units{0};
@@ -49,10 +56,10 @@ struct FileQueueHome {
   std::vector<FileQueue*> active;  // guarded by mutex: those that have something to write, to sync, to close or to free
 };
 
-class FileQueue final : public ConsumeQueue {
+class FileQueue : public ConsumeQueue {
  public:
   // `home` outlives the queue.
-  FileQueue(FileQueueHome& home, QueueTopic& topic, int32_t queue_id);
+  FileQueue(FileQueueHome& home, QueueTopic& topic, int32_t queue_id) : FileQueue(home, home.plain, topic, queue_id) {}
 
   Result<Put> put(int64_t queue_offset, const QueueUnit& unit, int64_t store_timestamp_ms) override;
   Status fill_hole(int64_t queue_offset) override;
@@ -61,6 +68,7 @@ class FileQueue final : public ConsumeQueue {
   // Up to the end of the file the first one lies in.
   size_t read(int64_t from, std::span<QueueUnit> out) const override;
   int64_t next_file(int64_t offset) const override;
+  bool untouched() const override { return max_offset() == 0 && !has_files(); }
 
   // What is on disk for good: units in front of `max`, whose records are durable.
   struct Synced {
@@ -68,13 +76,13 @@ class FileQueue final : public ConsumeQueue {
     QueueBounds bounds;
   };
   // The files hold at least this: they are looked at when they are first read or written.
-  void adopt(const Synced& synced);
+  virtual void adopt(const Synced& synced);
   // None when there are no files.
   std::optional<Synced> synced() const;
   // Whether nobody has needed the files since adopt().
   bool is_adopted() const;
   // Whether all units lie in one file, for all that is known.
-  bool in_one_file() const;
+  virtual bool in_one_file() const;
 
   // --- opening, in this order, before anything else
   Status load();
@@ -84,9 +92,9 @@ class FileQueue final : public ConsumeQueue {
   // One past the last written unit's record, as the files say; -1 when there is none.
   Result<int64_t> loaded_max_physical();
   // Keeps the units whose records lie below `physical_limit`; with zero_rest the files are cleared behind them.
-  Status cut(int64_t physical_limit, bool zero_rest);
+  virtual Status cut(int64_t physical_limit, bool zero_rest);
   // An empty queue without a file goes on at `offset`: a file is made whose blanks remember it.
-  Status start_at(int64_t offset);
+  virtual Status start_at(int64_t offset);
   // Drops the last unit.
   Status drop_last();
 
@@ -109,23 +117,28 @@ class FileQueue final : public ConsumeQueue {
   bool stay_active();
   // Closes what is open, and keeps nothing that can be read again.
   void close_files();
-  // Deletes files whose units all lie below `offset`.
-  Status drop_files_below(int64_t offset);
+  // Deletes files whose messages all lie below `offset`.
+  virtual Status drop_files_below(int64_t offset);
   bool has_files() const;
 
- private:
+ protected:
+  FileQueue(FileQueueHome& home, const QueueFolder& folder, QueueTopic& topic, int32_t queue_id);
+
   int64_t first_offset() const override;
   // REQUIRES, all of them: mutex_ held.
   Status flush_tail();
-  Status append_unit(const QueueUnit& unit);
-  Status make_room();
-  void drop_written();
-  void settle(int64_t end);
-  Status look() const;
+  // Room for the unit with number end_, which is counted then.
+  Result<uint8_t*> add_to_tail();
+  // The units in front of number `end` are all there is; the tail is empty or written.
+  virtual Status settle(int64_t end);
+  void settle_at(int64_t end, int64_t max, int64_t max_physical);
+  Status cut_files(int64_t physical_limit, bool zero_rest);
+  Status look() const { return looked_ ? Status() : look_first(); }
+  // The first use of the files after adopt().
+  virtual Status look_first() const;
+  void tell_misfit() const;
   Status load_files() const;
-  bool last_unit_fits() const;
   Status remove_files();
-  Capture capture() const;
   void count() const;
   void list() const;
   void mark_dirty();
@@ -134,18 +147,33 @@ class FileQueue final : public ConsumeQueue {
   std::atomic<bool> dirty_{false};
 
   mutable std::mutex mutex_;
-  mutable bool looked_ = true;     // guarded by mutex_; false: files_ knows nothing yet, the bounds were adopted
-  mutable bool listed_ = false;    // guarded by mutex_; home_ has the queue among the active ones
-  mutable bool counted_ = false;   // guarded by mutex_; home_ has counted the queue as one with files
-  mutable QueueFiles files_;       // guarded by mutex_; reading maps files
-  std::vector<uint8_t> tail_;      // guarded by mutex_; encoded units from tail_begin_ on
-  int64_t tail_begin_ = 0;         // guarded by mutex_; units in front of it are in files
-  int64_t tail_written_ = 0;       // guarded by mutex_; units in front of it are in files, too
-  int64_t written_physical_ = -1;  // guarded by mutex_; one past the record of the last of those
-  int64_t first_ = 0;              // guarded by mutex_; as adopted
-  Capture synced_;                 // guarded by mutex_
-  int64_t waiting_counted_ = 0;    // guarded by mutex_; so many units home_ has counted as waiting
-  int64_t life_ = 0;               // guarded by mutex_; counts resets
+  mutable bool looked_ = true;    // guarded by mutex_; false: files_ knows nothing yet, the bounds were adopted
+  mutable bool listed_ = false;   // guarded by mutex_; home_ has the queue among the active ones
+  mutable bool counted_ = false;  // guarded by mutex_; home_ has counted the queue as one with files
+  mutable QueueFiles files_;      // guarded by mutex_; reading maps files
+  // Units are counted as in QueueFiles; in a plain queue their number is their queue offset.
+  std::vector<uint8_t> tail_;         // guarded by mutex_; encoded units from tail_begin_ on
+  mutable int64_t tail_begin_ = 0;    // guarded by mutex_; units in front of it are in files
+  mutable int64_t tail_written_ = 0;  // guarded by mutex_; units in front of it are in files, too
+  mutable int64_t end_ = 0;           // guarded by mutex_; one past the last unit
+  int64_t written_max_ = 0;           // guarded by mutex_; one past the last message of those in files
+  int64_t written_physical_ = -1;     // guarded by mutex_; one past its record
+  int64_t first_ = 0;                 // guarded by mutex_; as adopted
+  Capture synced_;                    // guarded by mutex_
+  int64_t waiting_counted_ = 0;       // guarded by mutex_; so many units home_ has counted as waiting
+  int64_t life_ = 0;                  // guarded by mutex_; counts resets
+
+ private:
+  // REQUIRES, all of them: mutex_ held.
+  Status append_unit(const QueueUnit& unit);
+  void begin_at(int64_t offset);
+  Status make_room();
+  void drop_written();
+  void wrote(const uint8_t* unit, int64_t number);
+  bool last_unit_fits() const;
+  Capture capture() const;
+
+  const int32_t unit_bytes_;
 };
 
 }  // namespace merlin::store

@@ -13,13 +13,17 @@ namespace merlin::store {
 static constexpr size_t maps_max = 4;
 static constexpr size_t unsynced_max = 16;
 
-QueueFiles::QueueFiles(FileSystem& files, std::string dir, int32_t file_bytes)
-    : files_(files), dir_(std::move(dir)), file_bytes_(file_bytes), units_per_file_(file_bytes / queue_unit_bytes) {
-  assert(file_bytes % queue_unit_bytes == 0 && file_bytes > 0);
+QueueFiles::QueueFiles(FileSystem& files, std::string dir, int32_t file_bytes, int32_t unit_bytes)
+    : files_(files),
+      dir_(std::move(dir)),
+      file_bytes_(file_bytes),
+      unit_bytes_(unit_bytes),
+      units_per_file_(file_bytes / unit_bytes) {
+  assert(file_bytes % unit_bytes == 0 && file_bytes > 0);
 }
 
 std::string QueueFiles::path(int64_t start) const {
-  return dir_ + "/" + offset_file_name(start * queue_unit_bytes);
+  return dir_ + "/" + offset_file_name(start * unit_bytes_);
 }
 
 Status QueueFiles::load() {
@@ -39,10 +43,12 @@ Status QueueFiles::load() {
     const bool last = i + 1 == names->size();
     // A power cut may leave new files empty, and the last one short; what was in them comes again from the log.
     if (*bytes % file_bytes_ != 0 || *size > file_bytes_ || (*size < file_bytes_ && *size > 0 && !last)) {
-      return Error{Errc::corrupt, full + " has " + std::to_string(*size) + " bytes; mappedFileSizeConsumeQueue is " +
-                                      std::to_string(file_bytes_)};
+      return Error{Errc::corrupt, full + " has " + std::to_string(*size) + " bytes; " +
+                                      (unit_bytes_ == batch_unit_bytes ? "mapperFileSizeBatchConsumeQueue"
+                                                                       : "mappedFileSizeConsumeQueue") +
+                                      " is " + std::to_string(file_bytes_)};
     }
-    const int64_t start = *bytes / queue_unit_bytes;
+    const int64_t start = *bytes / unit_bytes_;
     if (*size > 0 && *size < file_bytes_) {
       log_warn("store", "{} has {} bytes instead of {}: the queues are compared with the log", full, *size,
                file_bytes_);
@@ -76,15 +82,15 @@ Result<bool> QueueFiles::adopt(int64_t first, int64_t end) {
   return true;
 }
 
-Result<QueueUnit> QueueFiles::unit_at(int64_t offset) {
-  const int64_t in_file = (offset - start_of(offset)) * queue_unit_bytes;
-  if (open_start_ == start_of(offset)) {
+Result<QueueUnit> QueueFiles::unit_at(int64_t unit) {
+  const int64_t in_file = (unit - start_of(unit)) * unit_bytes_;
+  if (open_start_ == start_of(unit)) {
     std::array<uint8_t, queue_unit_bytes> bytes{};
     const auto read = open_->pread(bytes, in_file);
     if (!read) return read.error();
     return load_unit(bytes.data());
   }
-  const auto mapped = map(offset);
+  const auto mapped = map(unit);
   if (!mapped) return mapped.error();
   return load_unit((*mapped)->data() + in_file);
 }
@@ -133,6 +139,7 @@ Status QueueFiles::open_for_write(int64_t start) {
 
 // A first file whose first unit is not at its start gets Apache's filler in front.
 Status QueueFiles::fill_blank(int64_t start, int64_t until) {
+  assert(unit_bytes_ == queue_unit_bytes);
   std::vector<uint8_t> blanks(static_cast<size_t>(until - start) * queue_unit_bytes);
   for (size_t at = 0; at < blanks.size(); at += queue_unit_bytes) store_unit(blanks.data() + at, blank_unit);
   return open_->pwrite(blanks, 0);
@@ -141,7 +148,7 @@ Status QueueFiles::fill_blank(int64_t start, int64_t until) {
 Status QueueFiles::write(int64_t first, ByteView units) {
   const int64_t start = start_of(first);
   const bool first_file = starts_.empty();
-  assert(first + static_cast<int64_t>(units.size()) / queue_unit_bytes <= start + units_per_file_);
+  assert(first + static_cast<int64_t>(units.size()) / unit_bytes_ <= start + units_per_file_);
   if (Status s = open_for_write(start); !s) return s;
   open_used_ = true;
   open_unsynced_ = true;
@@ -152,18 +159,18 @@ Status QueueFiles::write(int64_t first, ByteView units) {
       return s;
     }
   }
-  return open_->pwrite(units, (first - start) * queue_unit_bytes);
+  return open_->pwrite(units, (first - start) * unit_bytes_);
 }
 
-Result<std::shared_ptr<Mapping>> QueueFiles::map(int64_t offset) {
-  const int64_t start = start_of(offset);
+Result<std::shared_ptr<Mapping>> QueueFiles::map(int64_t unit) {
+  const int64_t start = start_of(unit);
   for (Mapped& mapped : maps_) {
     if (mapped.start != start) continue;
     mapped.used = true;
     return mapped.map;
   }
   if (!std::binary_search(starts_.begin(), starts_.end(), start)) {
-    return Error{Errc::not_found, "no file holds unit " + std::to_string(offset)};
+    return Error{Errc::not_found, "no file holds unit " + std::to_string(unit)};
   }
   auto file = files_.open(path(start), OpenMode::read_only);
   if (!file) return file.error();
@@ -180,8 +187,10 @@ Result<int64_t> QueueFiles::written_end(int64_t physical_limit) {
     if (!mapping) return mapping.error();
     const uint8_t* data = (*mapping)->data();
     const auto good = [&](int64_t unit) {
-      const QueueUnit u = load_unit(data + unit * queue_unit_bytes);
-      return u.written() && u.physical_offset < physical_limit;
+      const uint8_t* at = data + unit * unit_bytes_;
+      const QueueUnit u = load_unit(at);
+      return u.written() && u.physical_offset < physical_limit &&
+             (unit_bytes_ == queue_unit_bytes || load_batch_unit(at).written());
     };
     int64_t low = 0;  // good in front of it
     int64_t high = units_per_file_;
@@ -223,7 +232,7 @@ Status QueueFiles::cut(int64_t end, bool zero_rest) {
   if (!zero_rest || starts_.empty() || end >= unit_limit()) return {};
   if (Status s = open_for_write(starts_.back()); !s) return s;
   open_unsynced_ = true;
-  if (Status s = open_->truncate((end - starts_.back()) * queue_unit_bytes); !s) return s;
+  if (Status s = open_->truncate((end - starts_.back()) * unit_bytes_); !s) return s;
   return open_->truncate(file_bytes_);
 }
 
@@ -271,8 +280,8 @@ void QueueFiles::release_idle() {
   for (Mapped& mapped : maps_) mapped.used = false;
 }
 
-Status QueueFiles::drop_below(int64_t offset) {
-  while (starts_.size() > 1 && starts_.front() + units_per_file_ <= offset) {
+Status QueueFiles::drop_below(int64_t unit) {
+  while (starts_.size() > 1 && starts_.front() + units_per_file_ <= unit) {
     const int64_t start = starts_.front();
     std::erase_if(maps_, [&](const Mapped& m) { return m.start == start; });
     if (Status s = files_.remove(path(start)); !s) return s;

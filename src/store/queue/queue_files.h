@@ -1,4 +1,5 @@
-// The files of one consume queue: fixed size, named by the byte offset of their first unit.
+// The files of one consume queue: fixed size, named by the byte offset of their first unit. Units are counted here: in
+// a queue of 20-byte units the number of a unit is its queue offset.
 //
 // Owns:     the list of files, the open ones among them, and mappings of those that were read lately.
 // Threads:  not safe by itself: the queue's mutex guards it. What map() and take_unsynced() return may be used without.
@@ -17,8 +18,8 @@ namespace merlin::store {
 
 class QueueFiles {
  public:
-  // `dir` is made with the first file.
-  QueueFiles(FileSystem& files, std::string dir, int32_t file_bytes);
+  // `dir` is made with the first file. Units have queue_unit_bytes or batch_unit_bytes.
+  QueueFiles(FileSystem& files, std::string dir, int32_t file_bytes, int32_t unit_bytes = queue_unit_bytes);
 
   Status load();
   // Instead of load(), when it is known what is there: files from unit `first` on without a gap, up to the one of the
@@ -34,19 +35,19 @@ class QueueFiles {
   Status extend_cut_short();
   int32_t units_per_file() const { return units_per_file_; }
   bool empty() const { return starts_.empty(); }
-  // Queue offset of the first unit of the first file; 0 when empty.
+  // Number of the first unit of the first file; 0 when empty.
   int64_t first_unit() const { return starts_.empty() ? 0 : starts_.front(); }
   // One past the last unit of the last file.
   int64_t unit_limit() const { return starts_.empty() ? 0 : starts_.back() + units_per_file_; }
   const std::string& dir() const { return dir_; }
 
-  // Writes encoded units from queue offset `first` on. REQUIRES: they lie in one file, the last or the one behind it.
+  // Writes encoded units from number `first` on. REQUIRES: they lie in one file, the last or the one behind it.
   Status write(int64_t first, ByteView units);
-  // The file that holds the unit, mapped. The unit lies at (offset % units_per_file) * 20.
-  Result<std::shared_ptr<Mapping>> map(int64_t offset);
+  // The file that holds the unit, mapped. The unit lies at (unit % units_per_file) * its size.
+  Result<std::shared_ptr<Mapping>> map(int64_t unit);
 
-  // A unit of a file that is there.
-  Result<QueueUnit> unit_at(int64_t offset);
+  // A unit of a file that is there; of a batch what it has in common with others.
+  Result<QueueUnit> unit_at(int64_t unit);
   // One past the last unit that is written and whose record lies below `physical_limit`. Units in front of it are taken
   // for good: they were written in order.
   Result<int64_t> written_end(int64_t physical_limit);
@@ -66,8 +67,8 @@ class QueueFiles {
   bool in_use() const { return open_ != nullptr || !maps_.empty(); }
   // Closes and unmaps what was not used since the last call.
   void release_idle();
-  // Deletes files whose units all lie below `offset`; the last one stays.
-  Status drop_below(int64_t offset);
+  // Deletes files whose units all lie below `unit`; the last one stays.
+  Status drop_below(int64_t unit);
   Status remove_all();
 
  private:
@@ -78,7 +79,7 @@ class QueueFiles {
   };
 
   std::string path(int64_t start) const;
-  int64_t start_of(int64_t offset) const { return offset - offset % units_per_file_; }
+  int64_t start_of(int64_t unit) const { return unit - unit % units_per_file_; }
   Status open_for_write(int64_t start);
   Status remove_leftovers();
   Status fill_blank(int64_t start, int64_t until);
@@ -87,6 +88,7 @@ class QueueFiles {
   FileSystem& files_;
   const std::string dir_;
   const int32_t file_bytes_;
+  const int32_t unit_bytes_;
   const int32_t units_per_file_;
   std::vector<int64_t> starts_;  // in units, ascending, no gaps
   int64_t open_start_ = -1;      // the file that open_ is

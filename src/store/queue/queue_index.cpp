@@ -1,6 +1,7 @@
 #include "store/queue/queue_index.h"
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <tuple>
 
@@ -119,9 +120,53 @@ void QueueIndex::bury_below(int64_t log_end) {
   for (auto& [name, topic] : topics_) topic->dead_below = std::min(topic->dead_below, log_end);
 }
 
-ConsumeQueue* QueueIndex::get(std::string_view topic, int32_t queue_id) {
-  if (ConsumeQueue* queue = find(topic, queue_id)) return queue;
+size_t ConsumeQueue::read_batches(int64_t, std::span<BatchUnit>) const {
+  return 0;
+}
+
+int64_t ConsumeQueue::base_by_time(int64_t, bool) const {
+  return -1;
+}
+
+int64_t ConsumeQueue::base_of(int64_t offset) const {
+  BatchUnit batch;
+  return read_batches(offset, {&batch, 1}) == 0 ? offset : batch.base;
+}
+
+// Queues of the other kind go out of the table when nothing is in them.
+void QueueIndex::make_kind(QueueTopic& topic, bool batch) {
+  const auto free = [](const auto& queue) { return queue->hidden_ || queue->untouched(); };
+  if (topic.batch == batch || !std::all_of(topic.queues.begin(), topic.queues.end(), free)) return;
+  topic.batch = batch;
+  std::move(topic.queues.begin(), topic.queues.end(), std::back_inserter(topic.retired));
+  topic.queues.clear();
+}
+
+void QueueIndex::note_batch(std::string_view topic) {
   const std::unique_lock lock(mutex_);
+  topic_entry(topic).noted_batch = true;
+}
+
+Result<bool> QueueIndex::retype() {
+  const std::unique_lock lock(mutex_);
+  bool any = false;
+  for (auto& [name, topic] : topics_) {
+    if (!std::exchange(topic->noted_batch, false)) continue;
+    any = true;
+    for (const auto& queue : topic->queues) {
+      if (Status s = queue->reset(); !s) return s.error();
+    }
+    make_kind(*topic, true);
+  }
+  return any;
+}
+
+ConsumeQueue* QueueIndex::get(std::string_view topic, int32_t queue_id, QueueKind kind) {
+  const bool batch = kind == QueueKind::batch && has_batch_queues();
+  ConsumeQueue* const found = find(topic, queue_id);
+  if (found != nullptr && (kind == QueueKind::as_it_is || found->is_batch() == batch)) return found;
+  const std::unique_lock lock(mutex_);
+  if (kind != QueueKind::as_it_is) make_kind(topic_entry(topic), batch);
   return get_locked(topic, queue_id);
 }
 
@@ -194,6 +239,7 @@ void QueueIndex::hide(std::string_view topic) {
     if (message::is_lmq(topic) && !queue->hidden_) count_light(-1, 1);
     queue->hidden_ = true;
   }
+  make_kind(*t->second, false);
 }
 
 Status QueueIndex::reset_all() {

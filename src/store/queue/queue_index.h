@@ -35,8 +35,14 @@ struct QueueTopic {
   const std::atomic<int64_t>* log_begin = nullptr;
   // Guarded by the append lane: records below this physical offset belong to a topic that was deleted since.
   int64_t dead_below = -1;
-  std::vector<std::unique_ptr<ConsumeQueue>> queues;  // guarded by the index; ascending by id
+  bool batch = false;                                  // guarded by the index; of which kind new queues are
+  bool noted_batch = false;                            // the same; its queues must become batch queues
+  std::vector<std::unique_ptr<ConsumeQueue>> queues;   // guarded by the index; ascending by id
+  std::vector<std::unique_ptr<ConsumeQueue>> retired;  // guarded by the index; somebody may still look at them
 };
+
+// Of which kind a queue shall be: in a batch queue a unit stands for all messages of a record (queue.type=BatchCQ).
+enum class QueueKind { as_it_is, plain, batch };
 
 // One queue of a topic: dense by queue offset.
 class ConsumeQueue {
@@ -49,6 +55,10 @@ class ConsumeQueue {
   const std::string& topic() const { return topic_.name; }
   QueueTopic& topic_entry() const { return topic_; }
   int32_t id() const { return id_; }
+
+  virtual bool is_batch() const { return false; }
+  // Whether nothing would be lost if another queue took its place.
+  virtual bool untouched() const { return max_offset() == 0; }
 
   // Guarded by the append lane: the queue offset of the next message.
   int64_t next_offset = 0;
@@ -76,6 +86,12 @@ class ConsumeQueue {
 
   // Copies units from `from` on, as many as are at hand; returns how many. 0: none there, or unreadable.
   virtual size_t read(int64_t from, std::span<QueueUnit> out) const = 0;
+  // The same of a batch queue; the first unit is the one that holds `from`, or the next one. Others: 0.
+  virtual size_t read_batches(int64_t from, std::span<BatchUnit> out) const;
+  // In a batch queue: the first offset of the record that Apache finds for this time; -1: none.
+  virtual int64_t base_by_time(int64_t timestamp_ms, bool upper) const;
+  // The first queue offset of the record that the message is in.
+  int64_t base_of(int64_t offset) const;
   // Apache's rollNextFile: where to go on when a unit cannot be read.
   virtual int64_t next_file(int64_t offset) const = 0;
   // One call of get() that begins at `offset` looks at units in front of this.
@@ -120,8 +136,15 @@ class QueueIndex {
 
   // --- the queues
   ConsumeQueue* find(std::string_view topic, int32_t queue_id) const;
+  // It is of the kind asked for unless the topic has messages in queues of the other kind, or the index has but one.
   // REQUIRES: is_topic_name(topic).
-  ConsumeQueue* get(std::string_view topic, int32_t queue_id);
+  ConsumeQueue* get(std::string_view topic, int32_t queue_id, QueueKind kind = QueueKind::as_it_is);
+  // The topic's queues turned out to be batch queues after messages went into others: retype() makes them anew, empty,
+  // and answers whether there were such topics.
+  void note_batch(std::string_view topic);
+  Result<bool> retype();
+  // Whether there are batch queues.
+  virtual bool has_batch_queues() const { return false; }
   // A light queue; nullptr when it is a new one and there are `max` already.
   ConsumeQueue* get_light(std::string_view name, int64_t max);
   // The light queues that count: those there are, and of those deleted in this run, which still take memory, the ones
@@ -228,6 +251,7 @@ class QueueIndex {
   QueueTopic& topic_entry(std::string_view topic);  // REQUIRES: mutex_ held for writing
   ConsumeQueue* get_locked(std::string_view topic, int32_t queue_id);
   void count_light(int64_t more_shown, int64_t more_hidden);
+  void make_kind(QueueTopic& topic, bool batch);  // REQUIRES: mutex_ held for writing
 
   std::function<void()> on_room_;
   std::vector<FloorRow> floors_;        // used while opening

@@ -74,7 +74,20 @@ Status RocksIndex::load_rows() {
   return db_->load(content);
 }
 
+// A record of several messages has no place in the database.
+Status RocksIndex::refuse_batch_queues() const {
+  const std::string dir = FileIndex::batch_dir_of(options_.root_dir);
+  if (!files_.exists(dir)) return {};
+  const auto topics = files_.list(dir);
+  if (!topics) return topics.error();
+  if (topics->empty()) return {};
+  return Error{Errc::invalid, "storeType=defaultRocksDB has no queues for topics with queue.type=BatchCQ, and " + dir +
+                                  " has some of topic " + topics->front() +
+                                  ": start with storeType=default, or delete these topics there"};
+}
+
 Result<QueueIndex::Loaded> RocksIndex::load() {
+  if (Status s = refuse_batch_queues(); !s) return s.error();
   const bool is_new = !files_.exists(dir_of(options_.root_dir));
   if (is_new) {
     if (Status s = take_over_files(); !s) return s.error();

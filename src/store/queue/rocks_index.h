@@ -82,6 +82,7 @@ class RocksIndex final : public QueueIndex {
 
   Status open_db();
   Status load_rows();
+  Status refuse_batch_queues() const;
   Status take_over_files();
   Status leave_files();
   void shout(const Status& status);

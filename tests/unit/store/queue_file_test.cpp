@@ -38,7 +38,7 @@ QueueUnit unit_at(const FileQueue& queue, int64_t offset) {
 
 TEST(FileQueueTest, UnitsAreReadBackFromMemoryAndFromFiles) {
   Topic topic_of_queue;
-  FileQueueHome home_of_queue(posix_file_system(), fresh_dir(), file_bytes);
+  FileQueueHome home_of_queue(posix_file_system(), {fresh_dir(), file_bytes});
   FileQueue queue(home_of_queue, topic_of_queue, 0);
   for (int64_t i = 0; i < 1000; ++i) ASSERT_EQ(put(queue, i, i), ConsumeQueue::Put::stored);
   EXPECT_EQ(queue.max_offset(), 1000);
@@ -58,7 +58,7 @@ TEST(FileQueueTest, UnitsAreReadBackFromMemoryAndFromFiles) {
 TEST(FileQueueTest, FilesHaveApachesBytes) {
   const std::string dir = fresh_dir();
   Topic topic_of_queue;
-  FileQueueHome home_of_queue(posix_file_system(), dir, file_bytes);
+  FileQueueHome home_of_queue(posix_file_system(), {dir, file_bytes});
   FileQueue queue(home_of_queue, topic_of_queue, 3);
   for (int64_t i = 0; i < 12; ++i) put(queue, i, -2);
   ASSERT_TRUE(queue.write_back().ok());
@@ -75,7 +75,7 @@ TEST(FileQueueTest, AFirstUnitInTheMiddleOfAFileGetsBlanksInFront) {
   const std::string dir = fresh_dir();
   {
     Topic topic_of_queue;
-    FileQueueHome home_of_queue(posix_file_system(), dir, file_bytes);
+    FileQueueHome home_of_queue(posix_file_system(), {dir, file_bytes});
     FileQueue queue(home_of_queue, topic_of_queue, 0);
     ASSERT_EQ(put(queue, 23), ConsumeQueue::Put::stored);
     EXPECT_EQ(queue.min_offset(), 23);
@@ -88,7 +88,7 @@ TEST(FileQueueTest, AFirstUnitInTheMiddleOfAFileGetsBlanksInFront) {
     EXPECT_TRUE(unit.blank());
   }
   Topic topic_of_again;
-  FileQueueHome home_of_again(posix_file_system(), dir, file_bytes);
+  FileQueueHome home_of_again(posix_file_system(), {dir, file_bytes});
   FileQueue again(home_of_again, topic_of_again, 0);
   ASSERT_TRUE(again.load().ok());
   ASSERT_TRUE(again.cut(INT64_MAX, false).ok());
@@ -99,7 +99,7 @@ TEST(FileQueueTest, AFirstUnitInTheMiddleOfAFileGetsBlanksInFront) {
 
 TEST(FileQueueTest, PutIsIdempotentAndNoticesHoles) {
   Topic topic_of_queue;
-  FileQueueHome home_of_queue(posix_file_system(), fresh_dir(), file_bytes);
+  FileQueueHome home_of_queue(posix_file_system(), {fresh_dir(), file_bytes});
   FileQueue queue(home_of_queue, topic_of_queue, 0);
   put(queue, 0);
   put(queue, 1);
@@ -116,13 +116,13 @@ TEST(FileQueueTest, CutDropsUnitsOfRecordsBehindTheLimitAndClearsThem) {
   const std::string dir = fresh_dir();
   {
     Topic topic_of_queue;
-    FileQueueHome home_of_queue(posix_file_system(), dir, file_bytes);
+    FileQueueHome home_of_queue(posix_file_system(), {dir, file_bytes});
     FileQueue queue(home_of_queue, topic_of_queue, 0);
     for (int64_t i = 0; i < 37; ++i) put(queue, i);
     ASSERT_TRUE(queue.write_back().ok());
   }
   Topic topic_of_queue;
-  FileQueueHome home_of_queue(posix_file_system(), dir, file_bytes);
+  FileQueueHome home_of_queue(posix_file_system(), {dir, file_bytes});
   FileQueue queue(home_of_queue, topic_of_queue, 0);
   ASSERT_TRUE(queue.load().ok());
   EXPECT_EQ(*queue.loaded_max_physical(), 1000 + 37 * 100);
@@ -143,7 +143,7 @@ TEST(FileQueueTest, CutDropsUnitsOfRecordsBehindTheLimitAndClearsThem) {
 
 TEST(FileQueueTest, MinFollowsTheLog) {
   Topic topic_of_queue;
-  FileQueueHome home_of_queue(posix_file_system(), fresh_dir(), file_bytes);
+  FileQueueHome home_of_queue(posix_file_system(), {fresh_dir(), file_bytes});
   FileQueue queue(home_of_queue, topic_of_queue, 0);
   for (int64_t i = 0; i < 35; ++i) put(queue, i);
   topic_of_queue.begin = 1000;
@@ -162,14 +162,14 @@ TEST(FileQueueTest, AFileOfTheWrongSizeIsRefused) {
   const std::string dir = fresh_dir();
   {
     Topic topic_of_queue;
-    FileQueueHome home_of_queue(posix_file_system(), dir, file_bytes);
+    FileQueueHome home_of_queue(posix_file_system(), {dir, file_bytes});
     FileQueue queue(home_of_queue, topic_of_queue, 0);
     for (int64_t i = 0; i < 15; ++i) put(queue, i);
     ASSERT_TRUE(queue.write_back().ok());
   }
   std::filesystem::resize_file(dir + "/T/0/00000000000000000000", 100);
   Topic topic_of_queue;
-  FileQueueHome home_of_queue(posix_file_system(), dir, file_bytes);
+  FileQueueHome home_of_queue(posix_file_system(), {dir, file_bytes});
   FileQueue queue(home_of_queue, topic_of_queue, 0);
   const Status status = queue.load();
   ASSERT_FALSE(status.ok());

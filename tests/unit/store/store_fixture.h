@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -51,6 +52,31 @@ inline message::RecordSpec spec_of(std::string_view topic, int32_t queue_id, std
   return spec;
 }
 
+// The body of a batch, as clients encode it.
+inline std::string batch_body(const std::vector<std::string>& bodies) {
+  std::string out;
+  for (const std::string& body : bodies) {
+    const size_t at = out.size();
+    out.resize(at + 22 + body.size());
+    auto* to = reinterpret_cast<uint8_t*>(out.data() + at);
+    store_be<int32_t>(to, static_cast<int32_t>(22 + body.size()));
+    store_be<int32_t>(to + 16, static_cast<int32_t>(body.size()));
+    std::memcpy(to + 20, body.data(), body.size());
+  }
+  return out;
+}
+
+// What the service makes of a batch for a topic with queue.type=BatchCQ; the queue is left to the caller.
+inline AppendItem batch_item(std::string_view topic, int32_t queue_id, std::string_view body,
+                             std::string_view properties, size_t count) {
+  AppendItem item;
+  item.spec = spec_of(topic, queue_id, body, properties);
+  item.spec.sys_flag = message::sys_flag::need_unwrap | message::sys_flag::inner_batch;
+  item.count = static_cast<int32_t>(count);
+  item.late_bytes_max = inner_base_bytes_max;
+  return item;
+}
+
 struct StoreFixture {
   explicit StoreFixture(StoreOptions o, FileSystem& fs = posix_file_system()) : options(std::move(o)), files(fs) {}
 
@@ -73,6 +99,17 @@ struct StoreFixture {
     item.queue = store->queue(topic, queue_id);
     item.tags_code = tags_code;
     last_end = store->append({&item, 1}, scratch);
+    return item;
+  }
+
+  // One record with the bodies as its messages, into a batch queue.
+  AppendItem send_batch(std::string_view topic, int32_t queue_id, const std::vector<std::string>& bodies) {
+    const std::string body = batch_body(bodies);
+    const std::string properties = "INNER_NUM\001" + std::to_string(bodies.size()) + "\002";
+    AppendItem item = batch_item(topic, queue_id, body, properties, bodies.size());
+    item.queue = store->queue(topic, queue_id, true);
+    last_end = store->append({&item, 1}, scratch);
+    item.spec = {};
     return item;
   }
 
