@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <vector>
@@ -119,10 +120,12 @@ std::string usage() {
       "  produce     sends, measures, and checks that the queues grew by what was acknowledged\n"
       "  consume     pulls a backlog from its first to its present last message; checks offsets and CRCs\n"
       "  first-send  starts a broker (--cmd) and measures until its first SEND_OK\n\n"
-      "  --broker         address of the broker (127.0.0.1:10911)\n";
+      "  --broker          address of the broker (127.0.0.1:10911)\n";
+  size_t column = 0;
+  for (const Flag& flag : flags()) column = std::max(column, flag.name.size());
   for (const Flag& flag : flags()) {
     std::string name(flag.name);
-    name.resize(16, ' ');
+    name.resize(std::max(name.size(), column), ' ');
     text += "  " + name + " " + std::string(flag.sentence) + "\n";
   }
   return text;

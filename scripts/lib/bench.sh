@@ -13,6 +13,16 @@ verb_bench() {
       shift
       ;;
   esac
+  # Help needs no build.
+  case " $* " in
+    *" --help "* | *" -h "*)
+      case $mode in
+        restart | queues) python3 -B scripts/lib/store_bench.py "$mode" "$@" ;;
+        *) python3 -B scripts/lib/bench.py "$mode" "$@" ;;
+      esac
+      return
+      ;;
+  esac
   need_build
   step "build release"
   build_preset release merlin-bench merlin-broker

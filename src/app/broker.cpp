@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "app/start_checks.h"
 #include "door/remoting/broker_admin.h"
 #include "door/remoting/clients.h"
 #include "door/remoting/offsets.h"
@@ -112,23 +113,6 @@ door::RegistrationSettings registration_settings(const config::Settings& s) {
           .split_size = s.live_int("splitRegistrationSize"),
           .compressed_register = s.live_int("compressedRegister"),
           .timeout_ms = s.int32("registerBrokerTimeoutMills")};
-}
-
-// Apache's broker with storeType=defaultRocksDB or a ConfigManagerVersion keeps topics, groups and offsets in
-// databases. Whoever went on from the JSON files beside them would lose topics and go back in offsets.
-Status check_config_form(FileSystem& files, const config::Settings& s) {
-  if (s.boolean("merlinIgnoreRocksDBConfig")) return {};
-  for (const std::string_view name : {"topics", "subscriptionGroups", "consumerOffsets", "metadata"}) {
-    const std::string dir = s.text("storePathRootDir") + "/config/" + std::string(name);
-    if (!files.exists(dir + "/CURRENT")) continue;
-    return Error{
-        Errc::unsupported,
-        dir +
-            " is Apache's RocksDB form of the configuration, which this broker does not read. Export it to JSON "
-            "(mqadmin rocksDBConfigToJson), then move "
-            "that directory away; or set merlinIgnoreRocksDBConfig=true to go on with the JSON files as they are"};
-  }
-  return {};
 }
 
 HostPort store_host(const config::Settings& s) {
@@ -281,9 +265,11 @@ Status Broker::Parts::open() {
   if (port < 3)
     return Error{Errc::invalid,
                  "listenPort is " + std::to_string(port) + "; it must be at least 3, for listenPort-2 is used too"};
+  if (Status s = check_security(settings); !s) return s;
   if (Status s = check_config_form(files, settings); !s) return s;
   if (Status s = store.open(); !s) return s.error().with("open the store " + settings.text("storePathRootDir"));
   store_open = true;
+  warn_of_delayed_messages(files, store, settings.text("storePathRootDir"));
   if (Status s = topics.open(topic_setup(settings)); !s) return s.error().with("open topics.json");
   if (Status s = mappings.open(); !s) return s.error().with("open topicQueueMapping.json");
   if (Status s = groups.open(); !s) return s.error().with("open subscriptionGroup.json");

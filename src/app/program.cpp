@@ -229,7 +229,8 @@ std::optional<int> Program::ready_process() {
 
 int Program::run(const std::function<Status()>& start, const std::function<void()>& stop) {
   if (const Status started = start(); !started) {
-    log_error("app", "cannot start: {}", started.error().message);
+    // Said once where both go to the same place.
+    if (!flags_.log_file.empty()) log_error("app", "cannot start: {}", started.error().message);
     log_flush();
     complain(info_.name, "cannot start: " + started.error().message);
     end_signal_thread();

@@ -157,11 +157,27 @@ constexpr std::array options = {
     i32("maxLmqConsumeQueueNum", "20000", 0, any, live,
         "Light queues there may be; a message or a pull that needs one more is refused. An idle one takes memory."),
 
+    // Protection.
+    flag("aclEnable", "false", restart,
+         "Access control of 4.x; this build has none: true is refused, see merlinIgnoreSecurityConfig."),
+    flag("authenticationEnabled", "false", restart,
+         "Authentication of 5.x; this build has none: true is refused, see merlinIgnoreSecurityConfig."),
+    flag("authorizationEnabled", "false", restart,
+         "Authorization of 5.x; this build has none: true is refused, see merlinIgnoreSecurityConfig."),
+    choice_key("tls.server.mode", "disabled", "disabled|permissive|enforcing",
+               "Apache takes this as a Java property; this build speaks no TLS: enforcing is refused, see "
+               "merlinIgnoreSecurityConfig."),
+    flag("useTLS", "false", restart,
+         "TLS towards nameservers; this build has none: true is refused, see merlinIgnoreSecurityConfig."),
+
     // Connections.
     i32("serverChannelMaxIdleTimeSeconds", "120", 1, 86400, restart,
         "Seconds of silence after which a connection is closed."),
 
     // MerlinMQ's own.
+    flag("merlinIgnoreSecurityConfig", "false", restart,
+         "Start although the file asks for access control or TLS, which this build does not have: anybody may do "
+         "anything."),
     flag(
         "merlinIgnoreRocksDBConfig", "false", restart,
         "Start with the JSON files in config/ although Apache's RocksDB form of the configuration stands beside them."),

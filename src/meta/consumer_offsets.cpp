@@ -131,6 +131,13 @@ std::optional<QueueOffsets> ConsumerOffsets::query_all(std::string_view group, s
   return offsets_of(home.committed, key);
 }
 
+std::optional<QueueOffsets> ConsumerOffsets::query_all_pull(std::string_view group, std::string_view topic) const {
+  const std::string_view key = key_of(group, topic);
+  const Shard& home = shard(key);
+  const std::shared_lock lock(home.mutex);
+  return offsets_of(home.pulled, key);
+}
+
 void ConsumerOffsets::clear_pull(std::string_view group, std::string_view topic) {
   const std::string_view key = key_of(group, topic);
   Shard& home = shard(key);

@@ -65,6 +65,8 @@ class ConsumerOffsets : private TableContent {
   int64_t query_pull(std::string_view group, std::string_view topic, int32_t queue_id) const;
   // All queues; nullopt when the group never committed for this topic.
   std::optional<QueueOffsets> query_all(std::string_view group, std::string_view topic) const;
+  // The pull offsets alone; nullopt: none.
+  std::optional<QueueOffsets> query_all_pull(std::string_view group, std::string_view topic) const;
   void clear_pull(std::string_view group, std::string_view topic);
 
   void remove_group(std::string_view group);  // committed, pull and reset

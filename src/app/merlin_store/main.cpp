@@ -26,9 +26,9 @@ commands
              dump records      messages: --topic --queue --key --from --to (physical offsets) --begin --end --limit --body
              dump queue        units of consume queues: --topic --queue --from --to (queue offsets) --limit
              dump index        entries of the key index: --topic and --key together, --limit
-             dump offsets      committed offsets, with what stands in journals: --topic --group --queue
+             dump offsets      committed offsets and pull offsets, with what stands in journals: --topic --group --queue
              dump topics       topics: --topic          dump groups      consumer groups: --group
-             dump checkpoint   Apache's checkpoint      dump progress    merlin.progress
+             dump checkpoint   Apache's checkpoint      dump progress    merlin.synced and merlin.progress
   verify   reads everything and compares: each record of the log (magic, sizes, CRC, its own offset), its unit in the queue,
            each unit with its record, index entries with the keys of their records, the files in config/. Shows each
            damage with file and position.
@@ -47,10 +47,11 @@ options
   --from N  --to N       from here up to, not including, there
   --begin MS  --end MS   store time, milliseconds since 1970
   --limit N              so many rows at most
-  --body N               show the first N bytes of bodies
+  --body N               show the first N bytes of bodies (128)
   --index-slots N  --index-entries N   maxHashSlotNum and maxIndexNum, when the broker's are not 5000000 and 20000000
   --live                 read although a broker runs: what is being written may look damaged
   --yes  --blank         see repair
+  --version
 
 exit code: 0 sound or done, 1 damage found (and left), 2 wrong use, 3 cannot read
 
@@ -167,6 +168,10 @@ int run(const Options& options, FileSystem& files, Output& out) {
 int main(int argc, char* argv[]) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view arg = argv[i];
+    if (arg == "--version") {
+      std::puts("merlin-store " MERLIN_VERSION);
+      return exit_sound;
+    }
     if (arg != "--help" && arg != "-h") continue;
     std::fputs(std::string(help).c_str(), stdout);
     return exit_sound;

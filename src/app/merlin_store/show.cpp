@@ -11,6 +11,7 @@
 #include "store/dispatch/tags.h"
 #include "store/index/index_file.h"
 #include "store/progress.h"
+#include "store/synced_point.h"
 
 namespace merlin::tool {
 
@@ -146,12 +147,15 @@ Status dump_offsets(StoreDir& dir, const Options& options, Output& out) {
   if (Status s = offsets.open(); !s) return s;
   for (const auto& [topic, group] : offsets.topic_groups()) {
     if (!options.group.empty() && options.group != group) continue;
-    const auto queues = offsets.query_all(group, topic);
-    if (!queues) continue;
-    for (const auto& [queue, offset] : *queues) {
-      if (!wants_queue(options, topic, queue)) continue;
-      out.row("offset", {{"topic", topic}, {"group", group}, {"queue", int64_t{queue}}, {"offset", offset}});
-    }
+    const auto show = [&, &topic = topic, &group = group](std::string_view kind, const auto& queues) {
+      if (!queues) return;
+      for (const auto& [queue, offset] : *queues) {
+        if (!wants_queue(options, topic, queue)) continue;
+        out.row(kind, {{"topic", topic}, {"group", group}, {"queue", int64_t{queue}}, {"offset", offset}});
+      }
+    };
+    show("offset", offsets.query_all(group, topic));
+    show("pull_offset", offsets.query_all_pull(group, topic));
   }
   return {};
 }
@@ -191,7 +195,13 @@ void dump_checkpoint(StoreDir& dir, Output& out) {
                          {"confirm_offset", c.confirm_offset}});
 }
 
+void show_synced(StoreDir& dir, Output& out) {
+  const auto synced = store::read_synced_point(dir.files(), dir.path("merlin.synced"));
+  if (synced) out.row("synced", {{"log_synced_offset", synced->offset}, {"stored_ms", synced->timestamp_ms}});
+}
+
 void dump_progress(StoreDir& dir, Output& out) {
+  show_synced(dir, out);
   const auto p = store::read_progress(dir.files(), dir.path("merlin.progress"));
   if (!p) {
     out.note(dir.path("merlin.progress"), "is not there or not sound: the next start goes by Apache's checkpoint");
@@ -228,6 +238,7 @@ int list(StoreDir& dir, const Options& options, Output& out) {
     return {};
   });
   if (dir.has_queue_database()) out.note(dir.root(), "the queues stand in a RocksDB database and are not listed");
+  show_synced(dir, out);
   out.row("store", {{"log_begin", dir.log_begin()},
                     {"log_bytes", dir.log_bytes()},
                     {"clean", int64_t{dir.clean()}},

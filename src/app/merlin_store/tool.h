@@ -37,7 +37,7 @@ struct Options {
   int64_t begin_ms = -1;
   int64_t end_ms = -1;
   int64_t limit = INT64_MAX;
-  int64_t body_bytes = 0;
+  int64_t body_bytes = 128;
   int32_t index_slots = 5'000'000;
   int32_t index_entries = 20'000'000;
   std::set<std::string> parts = {};  // of verify and repair: log, queues, index, config; empty: all
