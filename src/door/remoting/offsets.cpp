@@ -113,11 +113,19 @@ void OffsetsDoor::max_offset(rpc::Request& request) {
   reply_offset(request, "offset", mapped.to_logic(queue == nullptr ? 0 : store_.max_offset(queue)));
 }
 
+// Apache's batch queue begins at -1 until it has a message.
+bool OffsetsDoor::is_empty_batch(std::string_view topic, const store::ConsumeQueue* queue) const {
+  if (queue != nullptr && store_.max_offset(queue) > 0) return false;
+  const auto config = topics_.find(topic);
+  return config && config->is_batch_queue();
+}
+
 void OffsetsDoor::min_offset(rpc::Request& request) {
   auto header = header_or_answer<TopicQueueHeader>(request);
   StaticQueue mapped;
   if (!header || !static_queues_.resolve(request, header->topic, header->queue_id, mapped)) return;
   const store::ConsumeQueue* queue = store_.find_queue(header->topic, header->queue_id);
+  if (is_empty_batch(header->topic, queue)) return reply_offset(request, "offset", -1);
   // Apache makes the queue by asking, so an unknown one is an empty one.
   reply_offset(request, "offset", mapped.to_logic_within(queue == nullptr ? 0 : store_.min_offset(queue)));
 }
@@ -128,6 +136,7 @@ void OffsetsDoor::search(rpc::Request& request) {
   if (!header || !static_queues_.resolve(request, header->topic, header->queue_id, mapped)) return;
   const bool upper = header->boundary_type == "upper" || header->boundary_type == "UPPER";
   const store::ConsumeQueue* queue = store_.find_queue(header->topic, header->queue_id);
+  if (is_empty_batch(header->topic, queue)) return reply_offset(request, "offset", -1);
   const int64_t offset =
       queue == nullptr
           ? 0

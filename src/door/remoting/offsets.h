@@ -27,6 +27,7 @@ class OffsetsDoor {
   void update(rpc::Request& request);
   void max_offset(rpc::Request& request);
   void min_offset(rpc::Request& request);
+  bool is_empty_batch(std::string_view topic, const store::ConsumeQueue* queue) const;
   void search(rpc::Request& request);
   void earliest_time(rpc::Request& request);
   void lock(rpc::Request& request);
