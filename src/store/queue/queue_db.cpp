@@ -8,6 +8,8 @@
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
+#include <thread>
+#include <vector>
 
 #include "merlin/base/bytes.h"
 
@@ -66,13 +68,16 @@ rocksdb::Slice slice_of(const std::array<uint8_t, n>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), n};
 }
 
-// The rows of one queue's units. Nothing else may be in the domain: the library keeps one hint for a prefix, also when
+// The rows of one kind, units, names or bounds, come in the order of their keys: each is put behind the one before it
+// without a search from the top. Nothing else may be in the domain: the library keeps one hint for a prefix, also when
 // a range deletion goes to a list of its own, and would follow it from one list into the other.
-class UnitsOfOneQueue final : public rocksdb::SliceTransform {
+class RowsOfOneKind final : public rocksdb::SliceTransform {
  public:
-  const char* Name() const override { return "merlin.units"; }
-  rocksdb::Slice Transform(const rocksdb::Slice& key) const override { return {key.data(), 5}; }
-  bool InDomain(const rocksdb::Slice& key) const override { return key.size() == 13 && key[0] == 'u'; }
+  const char* Name() const override { return "merlin.rows"; }
+  rocksdb::Slice Transform(const rocksdb::Slice& key) const override { return {key.data(), 1}; }
+  bool InDomain(const rocksdb::Slice& key) const override {
+    return (key.size() == 13 && key[0] == 'u') || (key.size() == 5 && (key[0] == 'q' || key[0] == 'b'));
+  }
 };
 
 class DropsUnitsOfGoneRecords final : public rocksdb::CompactionFilter {
@@ -93,22 +98,16 @@ class DropsUnitsOfGoneRecords final : public rocksdb::CompactionFilter {
 struct QueueDb::Impl {
   explicit Impl(const std::atomic<int64_t>& log_begin) : filter(log_begin) {}
 
-  rocksdb::ReadOptions scan(char kind) {
-    lower = std::string(1, kind);
-    upper = std::string(1, static_cast<char>(kind + 1));
-    lower_slice = lower;
-    upper_slice = upper;
+  template <class Visit>
+  Status each(char kind, Visit&& visit) {
+    const char behind = static_cast<char>(kind + 1);
+    const rocksdb::Slice lower(&kind, 1);
+    const rocksdb::Slice upper(&behind, 1);
     rocksdb::ReadOptions options;
     options.fill_cache = false;
     options.readahead_size = load_readahead_bytes;
-    options.iterate_lower_bound = &lower_slice;
-    options.iterate_upper_bound = &upper_slice;
-    return options;
-  }
-
-  template <class Visit>
-  Status each(char kind, Visit&& visit) {
-    const rocksdb::ReadOptions options = scan(kind);
+    options.iterate_lower_bound = &lower;
+    options.iterate_upper_bound = &upper;
     const std::unique_ptr<rocksdb::Iterator> row(db->NewIterator(options));
     for (row->SeekToFirst(); row->Valid(); row->Next()) visit(row->key(), row->value());
     return status_of(row->status(), "reading the queue index");
@@ -116,10 +115,6 @@ struct QueueDb::Impl {
 
   DropsUnitsOfGoneRecords filter;  // outlives the database
   rocksdb::WriteBatch batch;
-  std::string lower;
-  std::string upper;
-  rocksdb::Slice lower_slice;
-  rocksdb::Slice upper_slice;
   std::unique_ptr<rocksdb::DB> db;
 };
 
@@ -139,8 +134,7 @@ static rocksdb::Options options_with(const rocksdb::CompactionFilter& filter) {
   options.compression = rocksdb::kLZ4Compression;
   options.write_buffer_size = QueueDb::write_buffer_bytes;
   options.max_write_buffer_number = 2;
-  // The units of one queue come in order: each is put behind the one before it without a search from the top.
-  options.memtable_insert_with_hint_prefix_extractor.reset(new UnitsOfOneQueue);
+  options.memtable_insert_with_hint_prefix_extractor.reset(new RowsOfOneKind);
   // Fewer, larger steps: most of what a compaction would move is read by nobody.
   options.level0_file_num_compaction_trigger = 8;
   options.level0_slowdown_writes_trigger = 32;
@@ -171,26 +165,26 @@ Result<std::unique_ptr<QueueDb>> QueueDb::open(const std::string& dir, const std
 }
 
 Status QueueDb::load(const Content& content) {
-  if (Status s = impl_->each('q',
-                             [&](const rocksdb::Slice& key, const rocksdb::Slice& value) {
-                               if (key.size() != 5 || value.size() < 4) return;
-                               content.queue(load_be<uint32_t>(bytes_of(key) + 1), text_of(value).substr(4),
-                                             load_be<int32_t>(bytes_of(value)));
-                             });
-      !s) {
-    return s;
-  }
-  if (Status s = impl_->each('b',
-                             [&](const rocksdb::Slice& key, const rocksdb::Slice& value) {
-                               if (key.size() != 5 || value.size() != 32) return;
-                               const uint8_t* in = bytes_of(value);
-                               content.bounds(load_be<uint32_t>(bytes_of(key) + 1),
-                                              {load_be<int64_t>(in), load_be<int64_t>(in + 8),
-                                               load_be<int64_t>(in + 16), load_be<int64_t>(in + 24)});
-                             });
-      !s) {
-    return s;
-  }
+  // Names and bounds are read side by side.
+  std::vector<std::pair<uint32_t, QueueBounds>> all_bounds;
+  Status bounds_read;
+  std::thread reader([&] {
+    bounds_read = impl_->each('b', [&](const rocksdb::Slice& key, const rocksdb::Slice& value) {
+      if (key.size() != 5 || value.size() != 32) return;
+      const uint8_t* in = bytes_of(value);
+      all_bounds.push_back(
+          {load_be<uint32_t>(bytes_of(key) + 1),
+           {load_be<int64_t>(in), load_be<int64_t>(in + 8), load_be<int64_t>(in + 16), load_be<int64_t>(in + 24)}});
+    });
+  });
+  const Status names_read = impl_->each('q', [&](const rocksdb::Slice& key, const rocksdb::Slice& value) {
+    if (key.size() != 5 || value.size() < 4) return;
+    content.queue(load_be<uint32_t>(bytes_of(key) + 1), text_of(value).substr(4), load_be<int32_t>(bytes_of(value)));
+  });
+  reader.join();
+  if (!names_read) return names_read;
+  if (!bounds_read) return bounds_read;
+  for (const auto& [number, bounds] : all_bounds) content.bounds(number, bounds);
   return impl_->each('d', [&](const rocksdb::Slice& key, const rocksdb::Slice& value) {
     if (value.size() == 8) content.dead(text_of(key).substr(1), load_be<int64_t>(bytes_of(value)));
   });
@@ -221,7 +215,11 @@ void QueueDb::add_queue(uint32_t number, std::string_view topic, int32_t id) {
   const Key key = key_of('q', number);
   const rocksdb::Slice key_slice = key.slice();
   (void)impl_->batch.Put(rocksdb::SliceParts(&key_slice, 1), rocksdb::SliceParts(value.data(), 2));
-  store_be<uint32_t>(be.data(), number + 1);
+}
+
+void QueueDb::add_next_number(uint32_t number) {
+  std::array<uint8_t, 4> be;
+  store_be<uint32_t>(be.data(), number);
   (void)impl_->batch.Put("n", slice_of(be));
 }
 

@@ -56,7 +56,9 @@ class QueueDb {
   uint32_t next_number() const;
 
   // --- one batch
+  // Rows of one kind in ascending order of their keys are put much faster.
   void add_queue(uint32_t number, std::string_view topic, int32_t id);
+  void add_next_number(uint32_t number);  // behind those of all queues
   void add_unit(uint32_t number, int64_t offset, const QueueUnit& unit);
   void add_bounds(uint32_t number, const QueueBounds& bounds);
   void add_progress(const Progress& progress);

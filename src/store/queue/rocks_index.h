@@ -25,7 +25,7 @@ namespace merlin::store {
 class RocksIndex final : public QueueIndex {
  public:
   static constexpr size_t pending_units_max = 1'000'000;
-  static constexpr size_t batch_units_max = 4096;
+  static constexpr size_t batch_units_max = 16'384;
   static constexpr size_t hot_queues_max = 16'384;
 
   struct Options {
@@ -98,8 +98,9 @@ class RocksIndex final : public QueueIndex {
   std::atomic<size_t> pending_count_{0};
   std::atomic<bool> was_full_{false};
 
-  std::mutex write_mutex_;  // one batch at a time; guards the four below
+  std::mutex write_mutex_;  // one batch at a time; guards the five below
   std::vector<Item> taken_;
+  std::vector<uint64_t> order_;  // queue number and index in taken_
   std::vector<RocksQueue*> touched_;
   uint32_t next_number_ = 1;
   Progress mark_;     // in the database
