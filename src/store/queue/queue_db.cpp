@@ -143,6 +143,7 @@ static rocksdb::Options options_with(const rocksdb::CompactionFilter& filter) {
   options.allow_concurrent_memtable_write = false;  // there is one writer
   options.max_open_files = QueueDb::open_files_max;
   options.max_background_jobs = 2;
+  options.disable_auto_compactions = true;  // until start_upkeep()
   options.compaction_filter = &filter;
   options.periodic_compaction_seconds = rewrite_interval_s;
   // Who wants what is in memory kept says so with flush(); without it a stop is like a crash.
@@ -188,6 +189,10 @@ Status QueueDb::load(const Content& content) {
   return impl_->each('d', [&](const rocksdb::Slice& key, const rocksdb::Slice& value) {
     if (value.size() == 8) content.dead(text_of(key).substr(1), load_be<int64_t>(bytes_of(value)));
   });
+}
+
+Status QueueDb::start_upkeep() {
+  return status_of(impl_->db->EnableAutoCompaction({impl_->db->DefaultColumnFamily()}), "compacting the queue index");
 }
 
 std::optional<Progress> QueueDb::progress() const {

@@ -41,7 +41,7 @@ class QueueDb {
   static constexpr size_t block_cache_bytes = size_t{32} << 20;
   static constexpr int open_files_max = 256;
 
-  // Units of records below `log_begin` may be dropped at any time.
+  // Units of records below `log_begin` may be dropped at any time. Nothing is compacted before start_upkeep().
   static Result<std::unique_ptr<QueueDb>> open(const std::string& dir, const std::atomic<int64_t>& log_begin);
   ~QueueDb();
 
@@ -52,6 +52,8 @@ class QueueDb {
   };
   // Hands out all rows but the units.
   Status load(const Content& content);
+  // Compactions may begin: they shall not take the processors while the rows are read.
+  Status start_upkeep();
   std::optional<Progress> progress() const;
   uint32_t next_number() const;
 

@@ -94,6 +94,7 @@ Result<QueueIndex::Loaded> RocksIndex::load() {
   }
   if (Status s = open_db(); !s) return s.error();
   if (Status s = load_rows(); !s) return s.error();
+  if (Status s = db_->start_upkeep(); !s) return s.error();
   const auto floors = floors_.read();
   if (!floors) return floors.error();
   take_rows(*floors);
@@ -172,6 +173,7 @@ Status RocksIndex::reset_all() {
   flushed_offset_ = 0;
   const uint32_t next_number = next_number_;
   if (Status s = open_db(); !s) return s;
+  if (Status s = db_->start_upkeep(); !s) return s;
   next_number_ = next_number;
   for (const auto& [topic, below] : dead_topics()) db_->add_dead(topic, below);
   return db_->write();
