@@ -17,6 +17,7 @@ struct Options {
   std::string group = "merlin_bench";
   int32_t queues = 8;           // of each topic
   int32_t topics = 1;           // more than one: <topic>_0, <topic>_1 ...
+  int32_t first = 0;            // place in the order of the queues that is served first
   int32_t lmq = 0;              // light queues that messages are dispatched to as well; 0: none
   int32_t lmq_per_message = 1;  // of them, for each message
   int32_t connections = 8;

@@ -53,6 +53,7 @@ class Producer {
         queue_count_(int64_t{options.topics} * options.queues),
         queue_step_(step_through(queue_count_)),
         queues_(static_cast<size_t>(queue_count_)) {
+    next_lmq_ = int64_t{options.first} * options.lmq_per_message;
     next_key_ = static_cast<uint64_t>(::getpid()) << 40 ^ static_cast<uint64_t>(now_ns());
   }
   ~Producer() {
@@ -122,7 +123,7 @@ Status Producer::connect() {
     lanes_[i].link = std::move(*link);
     lanes_[i].slots.resize(static_cast<size_t>(options_.in_flight));
     for (int32_t slot = options_.in_flight; slot-- > 0;) lanes_[i].free_slots.push_back(slot);
-    lanes_[i].next_queue = static_cast<int64_t>(i) % queue_count_;
+    lanes_[i].next_queue = (options_.first + static_cast<int64_t>(i)) % queue_count_ * queue_step_ % queue_count_;
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = i;
@@ -143,7 +144,8 @@ void Producer::send(Lane& lane, int64_t since_ns) {
   frame_.append_to(lane.link->out(), number, next_key_, lane.next_queue, next_lmq_);
   next_key_ += static_cast<uint64_t>(options_.batch);
   next_lmq_ += options_.lmq_per_message;
-  lane.next_queue = (lane.next_queue + queue_step_) % queue_count_;
+  // The connections share one order.
+  lane.next_queue = (lane.next_queue + std::ssize(lanes_) % queue_count_ * queue_step_) % queue_count_;
   ++in_flight_;
 }
 

@@ -144,12 +144,12 @@ def queues(arguments):
         # Each queue once at least: no measuring before that.
         sent, keep = 0, []
         while sent < count or time.monotonic() - begin < arguments.heat:
-            load = broker.bench("produce", *shape, *keep, "--seconds", max(1, count // 200_000), "--warmup", 0,
+            load = broker.bench("produce", *shape, *keep, "--first", sent, "--seconds", max(1, count // 200_000), "--warmup", 0,
                                 "--connections", 8, "--in-flight", 64)
             sent, keep = sent + load["acknowledged"], ["--keep-topic"]
         filled = time.monotonic() - begin
         row = {"queues": count}
-        result = broker.bench("produce", *shape, *pid, "--keep-topic", "--seconds", arguments.seconds, "--warmup", 2,
+        result = broker.bench("produce", *shape, *pid, "--keep-topic", "--first", sent, "--seconds", arguments.seconds, "--warmup", 2,
                               "--connections", 8, "--in-flight", 64)
         row["sends/s"] = round(result["messages_per_second"])
         row["CPU-s/M"] = round(result["broker_cpu_s_per_million"], 2)
