@@ -39,6 +39,8 @@ class StoreModel {
     const auto count = static_cast<size_t>(number(1, 12));
     std::vector<std::string> bodies(count);
     std::vector<AppendItem> items(count);
+    std::vector<LightQueues> light(count);
+    std::vector<std::string> properties(count, "TAGS\x01x\x02");
     std::vector<std::pair<std::string, int32_t>> names(count);
     for (size_t i = 0; i < count; ++i) {
       bodies[i] = prefix_ + std::to_string(next_++) +
@@ -47,10 +49,16 @@ class StoreModel {
     }
     for (size_t i = 0; i < count; ++i) {
       const bool half = chance(5);
-      items[i].spec = spec_of(names[i].first, names[i].second, bodies[i], "TAGS\x01x\x02");
+      const bool is_light = !half && chance(20);
+      const std::string light_names = chance(50) ? "%LMQ%a" : "%LMQ%b,x,%LMQ%a,%LMQ%b";
+      if (is_light) message::append_property(properties[i], message::property::inner_multi_dispatch, light_names);
+      items[i].spec = spec_of(names[i].first, names[i].second, bodies[i], properties[i]);
       if (half) items[i].spec.sys_flag = message::sys_flag::transaction_prepared;
       items[i].queue = half ? nullptr : f_.store->queue(names[i].first, names[i].second);
-      items[i].joined_to_previous = i > 0 && chance(20);
+      items[i].joined_to_previous = i > 0 && !is_light && items[i - 1].light == nullptr && chance(20);
+      if (!is_light) continue;
+      EXPECT_TRUE(f_.store->light_queues(light_names, names[i].first, names[i].second, light[i]).ok());
+      items[i].enter(light[i]);
     }
     const int64_t end = f_.store->append(items, f_.scratch);
     for (size_t i = 0; i < count; ++i) {
@@ -62,6 +70,11 @@ class StoreModel {
       auto& queue = queues_[names[i]];
       EXPECT_EQ(items[i].queue_offset, static_cast<int64_t>(queue.size())) << names[i].first << "-" << names[i].second;
       queue.push_back({bodies[i], items[i].physical_offset, items[i].physical_offset + items[i].size});
+      for (size_t q = 0; items[i].light != nullptr && q < light[i].queues.size(); ++q) {
+        auto& other = queues_[{std::string(queue_topic(light[i].queues[q])), light_queue_id}];
+        EXPECT_EQ(light[i].offsets[q], static_cast<int64_t>(other.size())) << queue_topic(light[i].queues[q]);
+        other.push_back(queue.back());
+      }
     }
     return end;
   }

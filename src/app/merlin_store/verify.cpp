@@ -2,7 +2,8 @@
 #include <algorithm>
 
 #include "app/merlin_store/tool.h"
-#include "merlin/message/properties.h"
+#include "merlin/message/names.h"
+#include "store/dispatch/light_places.h"
 #include "store/dispatch/tags.h"
 #include "store/progress.h"
 #include "store/synced_point.h"
@@ -10,8 +11,6 @@
 namespace merlin::tool {
 
 namespace {
-
-constexpr std::string_view lmq_prefix = "%LMQ%";
 
 std::string queue_name(std::string_view topic, int32_t id) {
   return std::string(topic) + "/" + std::to_string(id);
@@ -25,28 +24,43 @@ class UnitCheck {
 
   Status check(const message::RecordView& record) {
     if (!store::enters_queue(record.sys_flag) || (record.sys_flag & message::sys_flag::inner_batch) != 0) return {};
-    const std::string topic(record.topic);
-    const auto unit = units_.unit(topic, record.queue_id, record.queue_offset);
-    if (!unit) return unit.error();
-    if (!*unit) return missing(topic, record);
-    if ((*unit)->physical_offset == record.physical_offset && (*unit)->size == record.total_size) return {};
-    // A topic that was deleted and made again counts from 0 again: its later record has the unit.
-    if ((*unit)->physical_offset > record.physical_offset && !(*unit)->blank()) return {};
-    damaged(record, "names " + std::to_string((*unit)->physical_offset) + " instead of the record at " +
-                        std::to_string(record.physical_offset));
+    if (Status s = check(record, {std::string(record.topic), record.queue_id, record.queue_offset}); !s) return s;
+    store::find_light_places(record, light_);
+    for (const store::LightPlace& place : light_) {
+      if (Status s = check(record, {std::string(place.name), store::light_queue_id, place.queue_offset}); !s) return s;
+    }
     return {};
   }
 
  private:
-  Status missing(const std::string& topic, const message::RecordView& record) {
-    const auto queue = dir_.queue(topic, record.queue_id);
+  // A record is in the queue that it was sent to, and perhaps in some light ones.
+  struct Place {
+    std::string topic;
+    int32_t queue_id = 0;
+    int64_t queue_offset = 0;
+  };
+
+  Status check(const message::RecordView& record, const Place& place) {
+    const auto unit = units_.unit(place.topic, place.queue_id, place.queue_offset);
+    if (!unit) return unit.error();
+    if (!*unit) return missing(place, record);
+    if ((*unit)->physical_offset == record.physical_offset && (*unit)->size == record.total_size) return {};
+    // A topic that was deleted and made again counts from 0 again: its later record has the unit.
+    if ((*unit)->physical_offset > record.physical_offset && !(*unit)->blank()) return {};
+    damaged(place, "names " + std::to_string((*unit)->physical_offset) + " instead of the record at " +
+                       std::to_string(record.physical_offset));
+    return {};
+  }
+
+  Status missing(const Place& place, const message::RecordView& record) {
+    const auto queue = dir_.queue(place.topic, place.queue_id);
     if (!queue) {
       // A topic that was deleted, or a queue that the next start builds again.
       ++findings_.unqueued_records;
       return {};
     }
     // Of an earlier life of the topic: the queue was made again, and its first record is a later one.
-    const auto first = units_.unit(topic, record.queue_id, queue->first_unit());
+    const auto first = units_.unit(place.topic, place.queue_id, queue->first_unit());
     if (!first) return first.error();
     if (*first && (*first)->physical_offset > record.physical_offset && !(*first)->blank()) {
       ++findings_.unqueued_records;
@@ -56,21 +70,22 @@ class UnitCheck {
     if (!clean_) {
       ++findings_.waiting_units;
     } else {
-      damaged(record, "is missing for the record at " + std::to_string(record.physical_offset));
+      damaged(place, "is missing for the record at " + std::to_string(record.physical_offset));
     }
     return {};
   }
-  void damaged(const message::RecordView& record, const std::string& what) {
-    const std::string name = queue_name(record.topic, record.queue_id);
+  void damaged(const Place& place, const std::string& what) {
+    const std::string name = queue_name(place.topic, place.queue_id);
     if (findings_.damaged_queues.size() < Findings::kept_max) findings_.damaged_queues.insert(name);
-    out_.damage(dir_.path("consumequeue/" + name), record.queue_offset * store::queue_unit_bytes,
-                "the unit of offset " + std::to_string(record.queue_offset) + " " + what);
+    out_.damage(dir_.path("consumequeue/" + name), place.queue_offset * store::queue_unit_bytes,
+                "the unit of offset " + std::to_string(place.queue_offset) + " " + what);
   }
 
   StoreDir& dir_;
   Output& out_;
   Findings& findings_;
   UnitReader units_;
+  std::vector<store::LightPlace> light_;
   const bool clean_;
 };
 
@@ -78,10 +93,9 @@ class UnitCheck {
 std::string misfit(const QueueDir& queue, int64_t offset, const store::QueueUnit& unit,
                    const message::RecordView& record, const store::TagsCoder& tags) {
   if (record.total_size != unit.size) return "a record of " + std::to_string(record.total_size) + " bytes";
-  if (queue.topic.starts_with(lmq_prefix)) {
-    const auto queues = message::find_property(record.properties, message::property::inner_multi_dispatch);
-    return queues && queues->find(queue.topic) != std::string_view::npos ? ""
-                                                                         : "a record that does not name this queue";
+  if (message::is_lmq(queue.topic)) {
+    return store::stands_in(record, queue.topic, queue.id, offset) ? ""
+                                                                   : "a record that stands elsewhere in this queue";
   }
   if (record.topic != queue.topic || record.queue_id != queue.id) {
     return "a record of " + queue_name(record.topic, record.queue_id);

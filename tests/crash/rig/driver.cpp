@@ -80,10 +80,11 @@ void Driver::send_burst(const std::vector<std::string>& topics, int32_t queue, s
   std::vector<std::string> bodies;
   std::vector<std::string> properties;
   std::vector<AppendItem> items(static_cast<size_t>(count));
+  std::vector<store::LightQueues> light(items.size());
   const int64_t first = next_id_;
   for (int i = 0; i < count; ++i, ++next_id_) {
     bodies.push_back(body_of(next_id_, size + static_cast<size_t>(number(0, 40))));
-    properties.push_back(properties_of(next_id_));
+    properties.push_back(properties_of(next_id_) + (config_.light ? light_property_of(next_id_) : ""));
     const std::string& topic = topics[static_cast<size_t>(i) % topics.size()];
     files_.note({.kind = Kind::intend, .a = next_id_, .b = queue, .path = topic, .bytes = bodies.back()});
   }
@@ -97,6 +98,11 @@ void Driver::send_burst(const std::vector<std::string>& topics, int32_t queue, s
     spec.store_host = *HostPort::from_ip("127.0.0.1", 10911);
     items[i].queue = store_->queue(spec.topic, queue);
     items[i].joined_to_previous = joined && i > 0;
+    if (!config_.light) continue;
+    const std::string names = light_names_of(first + static_cast<int64_t>(i));
+    if (store_->light_queues(names, spec.topic, queue, light[i]) && light[i].late_bytes_max > 0) {
+      items[i].enter(light[i]);
+    }
   }
   last_end_ = store_->append(items, scratch_);
   for (size_t i = 0; i < items.size(); ++i) {
@@ -107,6 +113,12 @@ void Driver::send_burst(const std::vector<std::string>& topics, int32_t queue, s
                    .b = items[i].queue_offset,
                    .c = items[i].physical_offset,
                    .d = items[i].size});
+      for (size_t q = 0; items[i].light != nullptr && q < light[i].queues.size(); ++q) {
+        files_.note({.kind = Kind::placed_light,
+                     .a = id,
+                     .b = light[i].offsets[q],
+                     .path = std::string(store::queue_topic(light[i].queues[q]))});
+      }
     } else {
       files_.note({.kind = Kind::refused, .a = id});
     }

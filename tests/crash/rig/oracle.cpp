@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <charconv>
 
+#include "merlin/message/names.h"
 #include "merlin/message/properties.h"
 #include "meta/consumer_offsets.h"
 #include "meta/subscription_group.h"
 #include "meta/topic_config.h"
+#include "store/dispatch/light_places.h"
 #include "store/file_names.h"
 
 namespace merlin::rig {
@@ -42,22 +44,55 @@ std::string properties_of(int64_t id) {
   return properties;
 }
 
+std::string light_names_of(int64_t id) {
+  constexpr const char* names[] = {"", "%LMQ%a", "%LMQ%a,%LMQ%b", "no,%LMQ%b,%LMQ%b"};
+  return names[id % 4];
+}
+
+std::string light_property_of(int64_t id) {
+  std::string property;
+  if (const std::string names = light_names_of(id); !names.empty()) {
+    message::append_property(property, message::property::inner_multi_dispatch, names);
+  }
+  return property;
+}
+
 // ---------------------------------------------------------------- reading
+
+// Where the record stands in the queue that shows it; -1: nowhere.
+static int64_t offset_in(const message::RecordView& record, const QueueKey& queue) {
+  if (record.topic == queue.first && record.queue_id == queue.second) return record.queue_offset;
+  std::vector<store::LightPlace> places;
+  store::find_light_places(record, places);
+  for (const store::LightPlace& place : places) {
+    if (place.name == queue.first && queue.second == store::light_queue_id) return place.queue_offset;
+  }
+  return -1;
+}
+
+static bool has_properties_of(const message::RecordView& record, int64_t id) {
+  const std::string own = properties_of(id);
+  if (record.properties == own) return true;
+  const std::string with_light = own + light_property_of(id);
+  return record.properties.starts_with(with_light) &&
+         record.properties.substr(with_light.size()).starts_with(message::property::inner_multi_queue_offset);
+}
 
 static std::string show_slice(ByteView slice, const QueueKey& queue, std::vector<Seen>& out, int64_t& next) {
   while (!slice.empty()) {
     const auto record = message::decode_record(slice, true);
     if (!record) return "wrong bytes at " + place(queue, next) + ": " + record.error().message;
-    if (record->topic != queue.first || record->queue_id != queue.second || record->queue_offset < next) {
+    const int64_t offset = offset_in(*record, queue);
+    if (offset < next) {
       return place(queue, next) + " shows a record of " +
              place({std::string(record->topic), record->queue_id}, record->queue_offset);
     }
-    next = record->queue_offset + 1;
-    Seen seen{record->queue_offset, record->physical_offset, std::string(as_text(record->body))};
+    next = offset + 1;
+    Seen seen{offset, record->physical_offset, std::string(as_text(record->body))};
     if (seen.body.starts_with("m")) {
       int64_t id = -1;
       std::from_chars(seen.body.data() + 1, seen.body.data() + seen.body.size(), id);
-      if (record->properties != properties_of(id)) return "wrong properties at " + place(queue, seen.queue_offset);
+      if (!has_properties_of(*record, id)) return "wrong properties at " + place(queue, seen.queue_offset);
     }
     out.push_back(std::move(seen));
     slice = slice.subspan(static_cast<size_t>(record->total_size));
@@ -116,11 +151,17 @@ void Oracle::follow(const Entry& e, int64_t segment_bytes) {
       by_place_[e.c] = e.a;
       break;
     }
+    case Kind::placed_light:
+      messages_.at(e.a).light[e.path] = e.b;
+      break;
     case Kind::durable:
       durable_ = std::max(durable_, e.b);
       break;
     case Kind::deleting:
-      for (auto& [id, m] : messages_) m.gone = m.gone || m.topic == e.path;
+      for (auto& [id, m] : messages_) {
+        m.gone = m.gone || m.topic == e.path;
+        if (m.light.erase(e.path) > 0) m.light_gone.insert(e.path);
+      }
       break;
     case Kind::commit:
       offsets_[{e.path, {e.bytes, static_cast<int32_t>(e.a)}}].values.push_back(e.b);
@@ -173,6 +214,10 @@ std::string Oracle::check_bytes(const Shown& shown) const {
       if (known == by_body_.end())
         return "never sent: " + place(queue, seen.queue_offset) + " " + seen.body.substr(0, 40);
       const Message& m = messages_.at(known->second);
+      if (message::is_lmq(queue.first)) {
+        if (!fits_light(m, queue, seen)) return place(queue, seen.queue_offset) + " was not given to this message";
+        continue;
+      }
       if (m.topic != queue.first || m.queue_id != queue.second)
         return place(queue, seen.queue_offset) + " was sent elsewhere";
       if (m.placed && (m.queue_offset != seen.queue_offset || m.physical_offset != seen.physical_offset)) {
@@ -192,6 +237,7 @@ std::string Oracle::check(const Shown& shown) const {
         return "a hole in front of " + place(queue, all[i].queue_offset);
     }
   }
+  if (std::string wrong = check_light(shown); !wrong.empty()) return wrong;
   const Message* lost = nullptr;
   for (const auto& [physical, id] : by_place_) {
     const Message& m = messages_.at(id);
@@ -207,11 +253,46 @@ std::string Oracle::check(const Shown& shown) const {
   return {};
 }
 
+bool Oracle::fits_light(const Message& m, const QueueKey& queue, const Seen& seen) const {
+  if (queue.second != store::light_queue_id) return false;
+  if (!m.placed || m.light_gone.contains(queue.first)) return true;
+  const auto given = m.light.find(queue.first);
+  return given != m.light.end() && given->second == seen.queue_offset && m.physical_offset == seen.physical_offset;
+}
+
+// A record stands in all of its queues or, when the power took it, in none of them.
+std::string Oracle::check_light(const Shown& shown) const {
+  for (const auto& [physical, id] : by_place_) {
+    const Message& m = messages_.at(id);
+    if (m.physical_offset < log_begin_max_) continue;
+    size_t there = 0;
+    for (const auto& [name, offset] : m.light) {
+      const auto queue = shown.find({name, store::light_queue_id});
+      if (queue == shown.end()) continue;
+      there += std::count_if(queue->second.begin(), queue->second.end(),
+                             [&m](const Seen& seen) { return seen.body == m.body; }) == 1;
+    }
+    const std::string name = m.body.substr(0, m.body.find('.')) + " at " + std::to_string(physical);
+    const std::string count = std::to_string(there) + " of its " + std::to_string(m.light.size()) + " light queues";
+    if (there != 0 && there != m.light.size()) return name + " stands once in " + count;
+    if (there < m.light.size() && m.end <= durable_) return "durable and gone: " + name + " stands in " + count;
+    if (!m.gone && is_shown(shown, m) && there != m.light.size()) return name + " is shown, and stands in " + count;
+  }
+  return {};
+}
+
 std::optional<Oracle::Lost> Oracle::first_lost(const Shown& shown) const {
   for (const auto& [physical, id] : by_place_) {
     const Message& m = messages_.at(id);
     if (m.gone || m.physical_offset < log_begin_max_ || is_shown(shown, m)) continue;
-    return Lost{m.topic, m.queue_id, m.body.size(), properties_of(id)};
+    Lost lost{m.topic, m.queue_id, m.body.size(), properties_of(id)};
+    // What the light queues added to the record is made up for by a longer body.
+    message::RecordSpec spec;
+    spec.topic = m.topic;
+    spec.body = as_bytes(m.body);
+    spec.properties = lost.properties;
+    lost.body_bytes += static_cast<size_t>(m.end - m.physical_offset) - message::record_size(spec);
+    return lost;
   }
   return std::nullopt;
 }
@@ -220,8 +301,10 @@ int64_t Oracle::offset_floor(const QueueKey& queue) const {
   int64_t floor = 0;
   for (const auto& [physical, id] : by_place_) {
     const Message& m = messages_.at(id);
-    if (!m.gone && m.end <= durable_ && m.topic == queue.first && m.queue_id == queue.second)
-      floor = std::max(floor, m.queue_offset + 1);
+    if (m.end > durable_) continue;
+    if (!m.gone && m.topic == queue.first && m.queue_id == queue.second) floor = std::max(floor, m.queue_offset + 1);
+    const auto light = m.light.find(queue.first);
+    if (light != m.light.end() && queue.second == store::light_queue_id) floor = std::max(floor, light->second + 1);
   }
   return floor;
 }
@@ -237,6 +320,7 @@ int64_t Oracle::durable_missing(const Shown& shown) const {
 
 std::string Oracle::check_keys(store::MessageStore& store, const Shown& shown) const {
   for (const auto& [queue, all] : shown) {
+    if (message::is_lmq(queue.first)) continue;  // its records have the keys of another topic
     for (const Seen& seen : all) {
       const auto known = by_body_.find(seen.body);
       if (known == by_body_.end()) continue;

@@ -36,6 +36,9 @@ std::string body_of(int64_t id, size_t size);
 // Its key, as property.
 std::string key_of(int64_t id);
 std::string properties_of(int64_t id);
+// The light queues that it enters in the workloads that have some, and the property that says so.
+std::string light_names_of(int64_t id);
+std::string light_property_of(int64_t id);
 
 class Oracle {
  public:
@@ -71,6 +74,8 @@ class Oracle {
     int64_t queue_offset = -1;
     int64_t physical_offset = -1;
     int64_t end = -1;
+    std::map<std::string, int64_t> light;  // its offsets in light queues that were not deleted since
+    std::set<std::string> light_gone;
   };
   struct Committed {
     std::vector<int64_t> values;
@@ -81,6 +86,8 @@ class Oracle {
   };
 
   bool is_shown(const Shown& shown, const Message& message) const;
+  std::string check_light(const Shown& shown) const;
+  bool fits_light(const Message& message, const QueueKey& queue, const Seen& seen) const;
 
   std::map<int64_t, Message> messages_;
   std::map<std::string, int64_t> by_body_;

@@ -14,10 +14,10 @@ bool changes_disk(Kind kind) {
 
 static std::string_view name(Kind kind) {
   static constexpr std::string_view names[] = {
-      "open",          "write",        "sync",        "truncate",     "close",       "rename",
-      "remove",        "remove_tree",  "make_dirs",   "sync_dir",     "quota",       "intend",
-      "placed",        "refused",      "durable",     "deleting",     "deleted",     "commit",
-      "commits_saved", "topic_wanted", "topic_saved", "group_wanted", "group_saved", "image"};
+      "open",        "write",        "sync",        "truncate", "close",  "rename",        "remove",
+      "remove_tree", "make_dirs",    "sync_dir",    "quota",    "intend", "placed",        "placed_light",
+      "refused",     "durable",      "deleting",    "deleted",  "commit", "commits_saved", "topic_wanted",
+      "topic_saved", "group_wanted", "group_saved", "image"};
   return names[static_cast<size_t>(kind)];
 }
 

@@ -32,6 +32,7 @@ enum class Kind : uint8_t {
   // Notes. a: number of the message.
   intend,         // b: queue, path: topic, bytes: body
   placed,         // b: queue offset, c: physical offset, d: size
+  placed_light,   // b: offset in a light queue, path: its name
   refused,        //
   durable,        // b: everything in front of this physical offset was acknowledged as durable
   deleting,       // path: topic

@@ -33,6 +33,7 @@ struct Config {
   bool sync_flush = true;
   bool key_index = false;
   bool database = false;  // queues in RocksDB
+  bool light = false;     // messages enter light queues, too: those that light_names_of() says
   int64_t segment_bytes = 8 * 1024;
   bool many = false;  // few queue files count as many: their bounds are written, the disk is synced as a whole
 };

@@ -162,6 +162,34 @@ void full_disk(Driver& d) {
   d.tick();
 }
 
+// Records in many queues; one of the queues is deleted meanwhile, and the topic that they were sent to.
+void light(Driver& d) {
+  d.open();
+  for (int i = 0; i < 5; ++i) {
+    d.send_burst(both, 0, 200, static_cast<int>(d.number(2, 5)));
+    if (d.number(0, 1) == 0) d.wait();
+    if (d.number(0, 2) == 0) d.tick();
+  }
+  d.wait();
+  d.delete_topic("%LMQ%a");
+  d.send_burst(both, 0, 200, 4);
+  d.wait();
+  if (d.number(0, 1) == 0) {
+    d.kill();
+    d.open();
+  }
+  d.send_burst({"A"}, 0, 300, 4);
+  d.wait();
+  d.tick();
+  d.delete_topic("A");
+  d.send_burst({"B"}, 1, 100, 3);
+  d.wait();
+  d.close();
+  d.open();
+  d.send_burst({"B"}, 1, 100, 3);
+  d.wait();
+}
+
 void mixed(Driver& d) {
   d.open();
   for (int i = 0; i < 14; ++i) {
@@ -215,6 +243,7 @@ std::vector<Workload> all() {
   add("kills", kills, {.segment_bytes = 4096});
   add("progress", progress, {.segment_bytes = 4096});
   add("full", full_disk, {.segment_bytes = 4096});
+  add("light", light, {.light = true, .segment_bytes = 4096});
   const auto again = [&](const std::string& prefix, std::initializer_list<const char*> names, auto change) {
     for (const std::string name : names) {
       for (const char* flush : {"-sync", "-async"}) {
@@ -225,8 +254,9 @@ std::vector<Workload> all() {
       }
     }
   };
-  again("db-", {"rolls", "topics", "retention", "stops", "kills", "progress"}, [](Config& c) { c.database = true; });
-  again("many-", {"rolls", "topics", "retention", "stops", "kills", "progress", "full"},
+  again("db-", {"rolls", "topics", "retention", "stops", "kills", "progress", "light"},
+        [](Config& c) { c.database = true; });
+  again("many-", {"rolls", "topics", "retention", "stops", "kills", "progress", "full", "light"},
         [](Config& c) { c.many = true; });
   add("many-mixed", mixed, {.segment_bytes = 4096, .many = true});
   add("mixed", mixed, {.key_index = true, .segment_bytes = 4096});

@@ -56,6 +56,51 @@ TEST_F(OffsetsTest, WritesWhatApacheWrites) {
   }());
 }
 
+// As Apache's LmqConsumerOffsetManager: all offsets in a file of another name, those of light groups as plain numbers.
+TEST_F(OffsetsTest, OffsetsOfLightGroupsHaveATableOfTheirOwn) {
+  const std::string light_path = "/store/config/lmqConsumerOffset.json";
+  ConsumerOffsets light(files_, clock_, "/store", true);
+  ASSERT_TRUE(light.open());
+  EXPECT_TRUE(light.commit("%LMQ%group", "%LMQ%q", 0, 7));
+  EXPECT_TRUE(light.commit("g", "%LMQ%q", 0, 8));
+  EXPECT_TRUE(light.commit("%LMQ%group", "T", 0, 1));
+  EXPECT_TRUE(light.commit("%LMQ%group", "T", 5, 2));
+  EXPECT_THAT(light.json(), HasSubstr(R"("lmqOffsetTable":{"%LMQ%q@%LMQ%group":7})"));
+  EXPECT_THAT(light.json(), HasSubstr(R"("%LMQ%q@g":{0:8})"));
+  EXPECT_THAT(light.json(), HasSubstr(R"("T@%LMQ%group":{0:1,5:2})")) << "Apache keeps one offset for all its queues";
+  ASSERT_TRUE(light.persist_if_dirty());
+  EXPECT_FALSE(files_.exists(path_));
+  ConsumerOffsets again(files_, clock_, "/store", true);
+  ASSERT_TRUE(again.open());
+  EXPECT_EQ(again.query("%LMQ%group", "%LMQ%q", 0), 7);
+  EXPECT_EQ(again.query("%LMQ%group", "T", 5), 2);
+  write_file(files_, light_path, R"({"lmqOffsetTable":{"%LMQ%q@%LMQ%h":12},"offsetTable":{"T@g":{0:3}}})");
+  ConsumerOffsets apaches(files_, clock_, "/store", true);
+  ASSERT_TRUE(apaches.open());
+  EXPECT_EQ(apaches.query("%LMQ%h", "%LMQ%q", 0), 12);
+  EXPECT_EQ(apaches.query("g", "T", 0), 3);
+}
+
+TEST_F(OffsetsTest, WhenEnableLmqChangesTheOffsetsGoAlong) {
+  ASSERT_TRUE(offsets_.open());
+  EXPECT_TRUE(offsets_.commit("g", "T", 0, 5));
+  ASSERT_TRUE(offsets_.close());
+  for (const bool on : {true, false, true, true, false}) {
+    SCOPED_TRACE(on ? "on" : "off");
+    ConsumerOffsets next(files_, clock_, "/store", on);
+    ASSERT_TRUE(next.open());
+    const int64_t offset = next.query("g", "T", 0);
+    EXPECT_GE(offset, 5);
+    EXPECT_EQ(next.query("%LMQ%g", "%LMQ%q", 0), offset == 5 ? -1 : offset);
+    EXPECT_TRUE(next.commit("g", "T", 0, offset + 1));
+    EXPECT_TRUE(next.commit("%LMQ%g", "%LMQ%q", 0, offset + 1));
+    ASSERT_TRUE(next.persist_if_dirty());
+  }
+  ConsumerOffsets last(files_, clock_, "/store", false);
+  ASSERT_TRUE(last.open());
+  EXPECT_EQ(last.query("g", "T", 0), 10);
+}
+
 TEST_F(OffsetsTest, ComesBackAfterARestart) {
   ASSERT_TRUE(offsets_.open());
   for (int q = 0; q < 5; ++q) ASSERT_TRUE(offsets_.commit("g", "T", q, q * 10));

@@ -116,6 +116,25 @@ TEST_F(TopicTableTest, AnOldFileDoesNotAllowWhatSettingsForbid) {
   EXPECT_FALSE(table_.create_for_send("A", "TBW102", 4, 0).ok());
 }
 
+TEST_F(TopicTableTest, LightQueuesAreTopicsThatStandNowhere) {
+  table_.set_light_queues(true);
+  open();
+  const size_t size = table_.size();
+  const TopicPtr light = table_.find("%LMQ%a");
+  ASSERT_NE(light, nullptr);
+  EXPECT_EQ(light->read_queue_nums, 1);
+  EXPECT_EQ(light->write_queue_nums, 1);
+  EXPECT_EQ(light->perm, perm_read | perm_write);
+  EXPECT_EQ(table_.find("%LMQ%../a"), nullptr);
+  TopicConfig wanted = *light;
+  wanted.read_queue_nums = wanted.write_queue_nums = 8;
+  EXPECT_TRUE(table_.update(wanted).ok());
+  EXPECT_TRUE(table_.update_list({wanted}).ok());
+  EXPECT_EQ(table_.find("%LMQ%a")->write_queue_nums, 1) << "nothing changes one, as in Apache";
+  EXPECT_EQ(table_.size(), size);
+  EXPECT_EQ(table_.json().find("LMQ"), std::string::npos);
+}
+
 TEST_F(TopicTableTest, CreateIfAbsentForRetryTopics) {
   open();
   const TopicPtr made = table_.create_if_absent("%RETRY%g", 1, perm_read | perm_write, false, 2);

@@ -24,31 +24,15 @@ class LightQueueTest : public testing::TestWithParam<bool> {
   LightQueueTest() { f.options.queues_in_database = GetParam(); }
 
   AppendItem send(const std::string& names, std::string_view body, std::string_view topic = "T") {
-    const std::string properties = dispatch_to(names);
-    AppendItem item;
-    item.spec = spec_of(topic, 0, body, properties);
-    const Status resolved = f.store->light_queues(names, topic, 0, light);
-    EXPECT_TRUE(resolved.ok()) << resolved.error().message;
-    item.queue = f.store->queue(topic, 0);
-    if (light.late_bytes_max > 0) item.enter(light);
-    f.last_end = f.store->append({&item, 1}, f.scratch);
-    return item;
+    return f.send_light(topic, 0, body, names);
   }
 
   Bodies read(std::string_view topic) {
-    Bodies out;
-    f.settle();
-    const ConsumeQueue* queue = f.store->find_queue(topic, 0);
-    for (int64_t at = f.store->min_offset(queue); at < f.store->max_offset(queue);) {
-      const GetResult result = f.get(topic, 0, at);
-      for (const auto& record : records_of(result.bytes)) out.emplace_back(as_text(record.body));
-      if (result.next_begin_offset <= at) {
-        ADD_FAILURE() << topic << " stuck at " << at << ": " << text(result.status) << " " << result.error;
-        return out;
-      }
-      at = result.next_begin_offset;
-    }
-    return out;
+    EXPECT_TRUE(eventually([&] {
+      const StoreStats stats = f.store->stats();
+      return stats.dispatched_offset >= stats.max_physical_offset;
+    }));
+    return f.bodies(topic, 0);
   }
 
   std::string stored_offsets(const AppendItem& item) {
@@ -60,7 +44,6 @@ class LightQueueTest : public testing::TestWithParam<bool> {
   }
 
   StoreFixture f{small_options(fresh_dir())};
-  LightQueues light;
 };
 
 TEST_P(LightQueueTest, ARecordStandsInEachQueueThatItNames) {
@@ -181,7 +164,7 @@ TEST_P(LightQueueTest, TheLimitRefusesBeforeAnythingIsMade) {
   f.options.light_queues_max = 3;
   ASSERT_TRUE(f.open().ok());
   send("%LMQ%a,%LMQ%b", "1");
-  const Status refused = f.store->light_queues("%LMQ%c,%LMQ%d", "T", 0, light);
+  const Status refused = f.store->light_queues("%LMQ%c,%LMQ%d", "T", 0, f.light);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Errc::no_space);
   EXPECT_NE(refused.error().message.find("maxLmqConsumeQueueNum=3"), std::string::npos) << refused.error().message;
@@ -198,7 +181,7 @@ TEST_P(LightQueueTest, TheLimitRefusesBeforeAnythingIsMade) {
 TEST_P(LightQueueTest, NamesThatLeadElsewhereAreRefused) {
   ASSERT_TRUE(f.open().ok());
   for (const std::string& name : {std::string("%LMQ%../x"), std::string("%LMQ%a/b"), "%LMQ%" + std::string(251, 'x')}) {
-    const Status refused = f.store->light_queues("%LMQ%good," + name, "T", 0, light);
+    const Status refused = f.store->light_queues("%LMQ%good," + name, "T", 0, f.light);
     ASSERT_FALSE(refused.ok()) << name;
     EXPECT_EQ(refused.error().code, Errc::invalid);
   }
@@ -290,17 +273,7 @@ TEST(LightPlacesTest, AnAppendThatFailsGivesTheOffsetsBack) {
   FaultyFileSystem disk{1, 1 << 20};
   StoreFixture f(small_options("/store"), disk);
   ASSERT_TRUE(f.open().ok());
-  LightQueues light;
-  const auto send = [&](std::string_view names) {
-    const std::string properties = dispatch_to(names);
-    AppendItem item;
-    item.spec = spec_of("T", 0, "body", properties);
-    item.queue = f.store->queue("T", 0);
-    EXPECT_TRUE(f.store->light_queues(names, "T", 0, light).ok());
-    item.enter(light);
-    f.store->append({&item, 1}, f.scratch);
-    return item.code;
-  };
+  const auto send = [&](std::string_view names) { return f.send_light("T", 0, "body", names).code; };
   ASSERT_EQ(send("%LMQ%a,%LMQ%b"), AppendCode::ok);
   Fault fault;
   fault.op = FileOp::write;
@@ -309,7 +282,7 @@ TEST(LightPlacesTest, AnAppendThatFailsGivesTheOffsetsBack) {
   EXPECT_EQ(send("%LMQ%a,%LMQ%new,%LMQ%b"), AppendCode::io_error);
   disk.clear_faults();
   ASSERT_EQ(send("%LMQ%b,%LMQ%new,%LMQ%a"), AppendCode::ok);
-  EXPECT_EQ(light.offsets, (std::vector<int64_t>{1, 0, 1}));
+  EXPECT_EQ(f.light.offsets, (std::vector<int64_t>{1, 0, 1}));
   f.close();
 }
 

@@ -47,15 +47,26 @@ class Twins {
     for (auto& f : stores_) f->options.queues_in_database = !f->options.queues_in_database;
   }
 
-  void send(const std::string& topic, int32_t id, const std::string& body) {
-    ModelQueue& queue = model_[{topic, id}];
-    for (auto& f : stores_) {
-      const AppendItem item = f->send(topic, id, body, {}, static_cast<int64_t>(body.size()));
-      ASSERT_EQ(item.code, AppendCode::ok);
-      ASSERT_EQ(item.queue_offset, static_cast<int64_t>(queue.bodies.size()));
+  // `light`: names of light queues that the message enters, too.
+  void send(const std::string& topic, int32_t id, const std::string& body, const std::vector<std::string>& light = {}) {
+    std::string names;
+    std::vector<ModelQueue*> queues{&model_[{topic, id}]};
+    for (const std::string& name : light) {
+      names += (names.empty() ? "" : ",") + name;
+      queues.push_back(&model_[{name, 0}]);
     }
-    queue.bodies.push_back(body);
-    queue.times.push_back(now_ms_);
+    for (auto& f : stores_) {
+      const AppendItem item = f->send_light(topic, id, body, names, static_cast<int64_t>(body.size()));
+      ASSERT_EQ(item.code, AppendCode::ok);
+      ASSERT_EQ(item.queue_offset, static_cast<int64_t>(queues[0]->bodies.size()));
+      for (size_t i = 0; i < light.size(); ++i) {
+        ASSERT_EQ(f->light.offsets[i], static_cast<int64_t>(queues[i + 1]->bodies.size())) << light[i];
+      }
+    }
+    for (ModelQueue* queue : queues) {
+      queue->bodies.push_back(body);
+      queue->times.push_back(now_ms_);
+    }
   }
 
   void delete_topic(const std::string& topic) {
@@ -150,13 +161,17 @@ class Twins {
   int64_t now_ms_ = 1'700'000'000'000;
 };
 
-constexpr const char* topic_names[] = {"A", "B", "Quiet", "%RETRY%g"};
+constexpr const char* topic_names[] = {"A", "B", "Quiet", "%RETRY%g", "%LMQ%a", "%LMQ%b"};
 
 void send_some(Twins& twins, std::mt19937_64& random, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     const char* topic = topic_names[random() % 4];
     if (topic[0] == 'Q' && random() % 20 != 0) continue;
-    twins.send(topic, static_cast<int32_t>(random() % 3), std::to_string(random()) + std::string(random() % 300, '.'));
+    std::vector<std::string> light;
+    if (topic[0] != '%' && random() % 3 == 0) light.emplace_back("%LMQ%a");
+    if (topic[0] != '%' && random() % 3 == 0) light.emplace_back(random() % 20 == 0 ? "%LMQ%quiet" : "%LMQ%b");
+    twins.send(topic, static_cast<int32_t>(random() % 3), std::to_string(random()) + std::string(random() % 300, '.'),
+               light);
   }
 }
 
@@ -176,7 +191,7 @@ void random_operations(uint64_t seed, int steps) {
         ASSERT_NO_FATAL_FAILURE(twins.open());
         break;
       case 2:
-        ASSERT_NO_FATAL_FAILURE(twins.delete_topic(topic_names[random() % 4]));
+        ASSERT_NO_FATAL_FAILURE(twins.delete_topic(topic_names[random() % 6]));
         break;
       case 3:
         ASSERT_NO_FATAL_FAILURE(twins.expire());
