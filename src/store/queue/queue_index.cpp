@@ -35,11 +35,12 @@ int64_t ConsumeQueue::find_min() const {
   const int64_t max = max_offset();
   if (max_physical() <= begin) return max;  // every record is gone
   int64_t min_physical = -1;
-  // A unit that cannot be read now is not gone: whoever asks for it shall hear of the trouble.
+  // A unit that cannot be read now is not gone: whoever asks for it shall hear of the trouble. But a database drops
+  // those whose records are gone when it likes, also while we look.
   const auto gone = [&](int64_t offset) {
     QueueUnit unit;
     min_physical = -1;
-    if (read(offset, {&unit, 1}) == 0) return false;
+    if (read(offset, {&unit, 1}) == 0) return first_offset_from(offset) > offset;
     if (unit.blank() || unit.physical_offset < begin) return true;
     min_physical = unit.physical_offset;
     return false;

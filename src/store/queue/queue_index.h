@@ -100,6 +100,8 @@ class ConsumeQueue {
  protected:
   // The lowest offset that may hold a unit.
   virtual int64_t first_offset() const = 0;
+  // The same from `offset` on, where no unit could be read.
+  virtual int64_t first_offset_from(int64_t offset) const { return offset; }
 
   int64_t min_hint() const { return min_.load(std::memory_order_acquire); }
   // The minimum as it was found last, with the physical offset of its record.

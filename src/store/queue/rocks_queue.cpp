@@ -96,7 +96,7 @@ int64_t RocksQueue::next_file(int64_t offset) const {
   return offset + 1;
 }
 
-int64_t RocksQueue::first_offset() const {
+int64_t RocksQueue::first_offset_from(int64_t offset) const {
   uint32_t number = 0;
   int64_t limit = 0;
   {
@@ -104,10 +104,9 @@ int64_t RocksQueue::first_offset() const {
     number = number_;
     limit = hot_ == nullptr ? max_offset() : hot_->begin;
   }
-  const int64_t hint = min_hint();
-  if (number == 0 || hint >= limit) return std::min(hint, limit);
-  const auto first = index_.db_->first_from(number, hint, limit);
-  return first ? *first : hint;
+  if (number == 0 || offset >= limit) return std::min(offset, limit);
+  const auto first = index_.db_->first_from(number, offset, limit);
+  return first ? *first : offset;
 }
 
 }  // namespace merlin::store

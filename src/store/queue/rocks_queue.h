@@ -39,7 +39,8 @@ class RocksQueue final : public ConsumeQueue {
     int64_t batch_physical = 0;  // used by the writer
   };
 
-  int64_t first_offset() const override;
+  int64_t first_offset() const override { return first_offset_from(min_hint()); }
+  int64_t first_offset_from(int64_t offset) const override;
   Status append_unit(int64_t queue_offset, const QueueUnit& unit, int64_t store_timestamp_ms);
   // REQUIRES: nothing of this queue is on its way to the database.
   void forget();
