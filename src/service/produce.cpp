@@ -353,7 +353,7 @@ Refusal Produce::add_inner_batch(const SendRequest& request, ProduceBurst::Cache
     return too_large(request.body.size(), request.properties.size());
   }
   std::string& properties = burst.text();
-  properties = message::without_property(message::without_property(request.properties, p::inner_num), p::inner_base);
+  properties = without_broker_properties(message::without_property(request.properties, p::inner_num));
   const PropertyScan scan = scan_properties(properties);
   if (Refusal r = refuse_unbuilt(scan, settings_.broker_ip); !r.ok()) return r;
   const int32_t queue_id = pick_queue(request, *topic.config, burst);

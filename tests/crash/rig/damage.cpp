@@ -57,9 +57,9 @@ void look_at_records(ByteView slice, const QueueKey& key, Look& look) {
       slice = slice.subspan(static_cast<size_t>(loose->total_size));
       continue;
     }
-    if (record->queue_id != key.second && !message::is_lmq(key.first))
-      look.wrong = "a record of another queue is shown";
-    look.shown[key].push_back({record->queue_offset, record->physical_offset, std::string(as_text(record->body))});
+    const int64_t offset = offset_in(*record, key);
+    if (offset < 0) look.wrong = "a record of another queue is shown";
+    look.shown[key].push_back({offset, record->physical_offset, std::string(as_text(record->body))});
     slice = slice.subspan(static_cast<size_t>(record->total_size));
   }
 }

@@ -59,8 +59,7 @@ std::string light_property_of(int64_t id) {
 
 // ---------------------------------------------------------------- reading
 
-// Where the record stands in the queue that shows it; -1: nowhere.
-static int64_t offset_in(const message::RecordView& record, const QueueKey& queue) {
+int64_t offset_in(const message::RecordView& record, const QueueKey& queue) {
   if (record.topic == queue.first && record.queue_id == queue.second) return record.queue_offset;
   std::vector<store::LightPlace> places;
   store::find_light_places(record, places);

@@ -40,6 +40,9 @@ std::string properties_of(int64_t id);
 std::string light_names_of(int64_t id);
 std::string light_property_of(int64_t id);
 
+// Where the record stands in the queue that shows it; -1: nowhere.
+int64_t offset_in(const message::RecordView& record, const QueueKey& queue);
+
 class Oracle {
  public:
   void follow(const Entry& entry, int64_t segment_bytes);
