@@ -102,14 +102,22 @@ void TopicsDoor::delete_topic(rpc::Request& request) {
     return request.reply(rc::invalid_parameter, *error);
   }
   std::lock_guard lock(change_mutex_);
-  const Status removed = topics_.remove(header->topic);
-  if (!removed && removed.error().code != Errc::not_found)
-    return request.reply(rc::system_error, removed.error().message);
-  if (const Status s = mappings_.remove(header->topic); !s) return request.reply(rc::system_error, s.error().message);
+  // A full disk does not leave half a topic: all of it goes from memory, and what goes from the disk makes the room.
+  Status removed = topics_.remove(header->topic);
+  const bool was_there = removed || removed.error().code != Errc::not_found;
+  const Status unmapped = mappings_.remove(header->topic);
   offsets_.remove_topic(header->topic);
-  if (const Status s = store_.delete_topic(header->topic); !s)
-    return request.reply(rc::system_error, s.error().message);
-  if (removed && topic_changed_) topic_changed_(nullptr);
+  const Status deleted = store_.delete_topic(header->topic);
+  if (was_there && !removed) removed = topics_.persist_if_dirty();
+  if (was_there && topic_changed_) topic_changed_(nullptr);
+  for (const Status& s :
+       {was_there ? removed : Status(), unmapped ? unmapped : mappings_.persist_if_dirty(), deleted}) {
+    if (s) continue;
+    return request.reply(rc::system_error,
+                         "topic " + std::string(header->topic) +
+                             " is deleted, but not yet for good: " + s.error().message +
+                             ". It is tried again; a broker that stops before may show the topic again");
+  }
   request.reply(rc::success);
 }
 

@@ -14,6 +14,9 @@ static constexpr auto write_interval = std::chrono::milliseconds(100);
 // A slow log is flushed at the latest after this time, too.
 static constexpr int64_t flush_interval_ns = int64_t{60} * 1'000'000'000;
 
+// So often at most a removal that a full disk refused is tried again.
+static constexpr int64_t removal_retry_ns = 500'000'000;
+
 static int64_t steady_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
@@ -266,29 +269,49 @@ void RocksIndex::drop_pending_of(const RocksQueue& queue) {
   pending_count_.store(pending_.size(), std::memory_order_relaxed);
 }
 
-Status RocksIndex::forget(RocksQueue& queue) {
+// What waits is dropped only when the database has let the queue go, or the queue goes in any case.
+Status RocksIndex::forget(RocksQueue& queue, bool in_any_case) {
   const std::lock_guard lock(write_mutex_);
-  drop_pending_of(queue);
+  Status removed;
   if (queue.named_) {
     db_->remove_queue(queue.number_);
-    if (Status s = db_->write(); !s) return s;
+    removed = db_->write();
+    if (!removed && !in_any_case) return removed;
+    if (!removed) left_numbers_.push_back(queue.number_);
   }
+  drop_pending_of(queue);
   queue.forget();
-  return {};
+  return removed;
 }
 
+// A database that refuses, or a full disk, does not leave half a topic: it goes from memory all the same, and the rest
+// is done before the next units are written.
 Status RocksIndex::remove_topic(std::string_view topic) {
   for (ConsumeQueue* queue : of_topic(topic)) {
-    if (Status s = forget(rocks_queue(queue)); !s) return s;
+    if (Status s = forget(rocks_queue(queue), true); !s) log_warn("store", "topic {}: {}", topic, s.error().message);
   }
   hide(topic);
   const std::lock_guard lock(write_mutex_);
-  db_->add_dead(topic, dead_below(topic));
+  left_graves_.emplace_back(topic);
+  return finish_removals();
+}
+
+// REQUIRES: write_mutex_ held.
+Status RocksIndex::finish_removals() {
+  removals_tried_ns_ = steady_ns();
+  for (const uint32_t number : left_numbers_) db_->remove_queue(number);
+  for (const std::string& topic : left_graves_) db_->add_dead(topic, dead_below(topic));
   if (Status s = db_->write(); !s) return s;
+  left_numbers_.clear();
   // A crash must not bring the units back, into a topic that was made again since.
   if (Status s = db_->flush(); !s) return s;
-  // Nor must an index that is built from the log some day.
-  return floors_.append({std::string(topic), FloorRow::deleted_topic, dead_below(topic), -1});
+  while (!left_graves_.empty()) {
+    // For an index that is built from the log some day.
+    const std::string& topic = left_graves_.back();
+    if (Status s = floors_.append({topic, FloorRow::deleted_topic, dead_below(topic), -1}); !s) return s;
+    left_graves_.pop_back();
+  }
+  return {};
 }
 
 // ---------------------------------------------------------------- the writer
@@ -351,6 +374,9 @@ size_t RocksIndex::take(int64_t durable) {
 Status RocksIndex::write_pending(int64_t durable) {
   for (;;) {
     const std::lock_guard lock(write_mutex_);
+    const bool left = !left_numbers_.empty() || !left_graves_.empty();
+    // Whoever deletes was told the first time.
+    if (left && steady_ns() - removals_tried_ns_ > removal_retry_ns) (void)finish_removals();
     if (take(durable) == 0) return {};
     if (Status s = write_batch(); !s) return s;
     committed();

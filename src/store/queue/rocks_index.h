@@ -69,7 +69,8 @@ class RocksIndex final : public QueueIndex {
   Status reserve();
   void add_to_round(const Item& item);
   void add_hot(RocksQueue& queue);
-  Status forget(RocksQueue& queue);
+  Status forget(RocksQueue& queue, bool in_any_case = false);
+  Status finish_removals();
 
   // --- the writer
   void run();
@@ -98,7 +99,10 @@ class RocksIndex final : public QueueIndex {
   std::atomic<size_t> pending_count_{0};
   std::atomic<bool> was_full_{false};
 
-  std::mutex write_mutex_;  // one batch at a time; guards the five below
+  std::mutex write_mutex_;                // one batch at a time; guards the eight below
+  std::vector<uint32_t> left_numbers_;    // of removed queues that are still in the database
+  std::vector<std::string> left_graves_;  // deleted topics that are not yet known to be on the disk
+  int64_t removals_tried_ns_ = 0;
   std::vector<Item> taken_;
   std::vector<uint64_t> order_;  // queue number and index in taken_
   std::vector<RocksQueue*> touched_;

@@ -67,6 +67,67 @@ TEST_F(TableFileTest, AChangeCostsALineNotTheFile) {
   EXPECT_EQ(opened(files_, clock_)->query("g7", "T", 0), 103);
 }
 
+// One row: the JSON is written whole. Many: a line goes into the journal.
+TEST_F(TableFileTest, AFullDiskLosesNothingOfOffsetsAndJournals) {
+  for (const int rows : {1, 500}) {
+    SCOPED_TRACE(rows);
+    FaultyFileSystem files;
+    fill(files, clock_, rows);
+    auto offsets = opened(files, clock_);
+    ASSERT_TRUE(offsets->commit("g0", "T", 0, 101));
+    ASSERT_TRUE(offsets->persist_if_dirty());
+    files.set_quota_bytes(files.used_bytes());
+    for (int64_t i = 102; i < 140; ++i) {
+      clock_.advance_ms(5'000);
+      ASSERT_TRUE(offsets->commit("g0", "T", 0, i));
+      // The journal may have room up to the end of its block.
+      const Status s = offsets->persist_if_dirty();
+      EXPECT_TRUE(s || s.error().code == Errc::no_space) << s.error().message;
+      EXPECT_EQ(offsets->query("g0", "T", 0), i) << "reads go on";
+    }
+    const auto meanwhile = opened(files, clock_)->query("g0", "T", 0);
+    EXPECT_GE(meanwhile, 101) << "what was written before stands";
+    files.set_quota_bytes(FaultyFileSystem::quota_none);
+    ASSERT_TRUE(offsets->persist_if_dirty()) << "the first try after there is space";
+    EXPECT_EQ(opened(files, clock_)->query("g0", "T", 0), 139);
+    ASSERT_TRUE(offsets->close());
+    EXPECT_TRUE(journals_of(files).empty());
+    EXPECT_EQ(opened(files, clock_)->query("g0", "T", 0), 139);
+  }
+}
+
+TEST_F(TableFileTest, ATopicThatFindsNoRoomIsRefusedAndMadeWhenThereIsSome) {
+  for (const size_t whole_rows : {size_t{1000}, size_t{5}}) {
+    SCOPED_TRACE(whole_rows);
+    FaultyFileSystem files;
+    TopicTable topics(files, clock_, "/store");
+    topics.file().set_whole_rows_max(whole_rows);
+    ASSERT_TRUE(topics.open({}));
+    TopicConfig config;
+    config.name = "Before";
+    ASSERT_TRUE(topics.update(config));
+    files.set_quota_bytes(files.used_bytes());
+    config.name = "During";
+    auto refused = topics.update(config);
+    for (int i = 0; refused && i < 1000; ++i) {  // the rest of a block
+      config.name = "During" + std::to_string(i);
+      refused = topics.update(config);
+    }
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Errc::no_space);
+    EXPECT_TRUE(topics.contains("Before"));
+    EXPECT_FALSE(topics.remove("Before")) << "not yet for good";
+    files.set_quota_bytes(FaultyFileSystem::quota_none);
+    ASSERT_TRUE(topics.persist_if_dirty());
+    TopicTable again(files, clock_, "/store");
+    again.file().set_whole_rows_max(whole_rows);
+    ASSERT_TRUE(again.open({}));
+    EXPECT_TRUE(again.contains("During"));
+    EXPECT_TRUE(again.contains(config.name));
+    EXPECT_FALSE(again.contains("Before"));
+  }
+}
+
 TEST_F(TableFileTest, TheJsonFollowsAndACleanStopLeavesNoJournal) {
   fill(files_, clock_, 50);
   const auto offsets = opened(files_, clock_);

@@ -168,5 +168,49 @@ TEST(SmallDiskTest, a_real_full_disk_refuses_and_resumes_without_loss) {
   EXPECT_EQ(::umount(dir.c_str()), 0);
 }
 
+TEST(SmallDiskTest, a_topic_deleted_on_a_full_disk_is_gone_and_the_others_are_whole) {
+  if (geteuid() != 0) GTEST_SKIP() << "mounting a small file system needs root";
+  for (const bool database : {false, true}) {
+    SCOPED_TRACE(database);
+    const std::string dir = fresh_dir();
+    if (::mount("tmpfs", dir.c_str(), "tmpfs", 0, "size=32m") != 0) GTEST_SKIP() << "mount: " << std::strerror(errno);
+    {
+      StoreOptions o = small_options(dir + "/store");
+      o.segment_size_bytes = 1 << 20;
+      o.clean_first_delay_ms = 3'600'000;
+      o.disk_warning_percent = 100;  // until nothing at all is left
+      o.queues_in_database = database;
+      StoreFixture f(o);
+      ASSERT_TRUE(f.open().ok());
+      for (int i = 0; i < 50; ++i) ASSERT_EQ(f.send("Gone", 0, "old").code, AppendCode::ok);
+      const std::string big(4000, 'x');
+      int accepted = 0;
+      while (f.send("T", 0, big).code == AppendCode::ok) ++accepted;
+      ASSERT_EQ(f.get("Gone", 0, 0).status, GetStatus::found);
+      const Status deleted = f.store->delete_topic("Gone");  // may say that it is not yet for good
+      EXPECT_TRUE(deleted || deleted.error().code == Errc::no_space || deleted.error().code == Errc::io)
+          << deleted.error().message;
+      const ConsumeQueue* gone = f.store->find_queue("Gone", 0);
+      EXPECT_TRUE(gone == nullptr || f.store->max_offset(gone) == 0);
+      EXPECT_EQ(static_cast<int>(f.bodies("T", 0).size()), accepted) << "reads go on";
+      ASSERT_EQ(::mount("tmpfs", dir.c_str(), "tmpfs", MS_REMOUNT, "size=128m"), 0);
+      const auto begin = std::chrono::steady_clock::now();
+      ASSERT_TRUE(eventually([&] { return f.send("T", 0, big).code == AppendCode::ok; }));
+      EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+      ASSERT_TRUE(eventually([&] { return f.send("Gone", 0, "new").queue_offset == 0; }));
+      EXPECT_EQ(static_cast<int>(f.bodies("T", 0).size()), accepted + 1);
+      EXPECT_EQ(f.bodies("Gone", 0), std::vector<std::string>{"new"});
+      ASSERT_TRUE(f.open().ok());  // as after a crash
+      EXPECT_EQ(static_cast<int>(f.bodies("T", 0).size()), accepted + 1);
+      f.close();
+      ASSERT_TRUE(f.open().ok());
+      EXPECT_EQ(f.bodies("Gone", 0), std::vector<std::string>{"new"});
+      EXPECT_EQ(static_cast<int>(f.bodies("T", 0).size()), accepted + 1);
+      f.close();
+    }
+    EXPECT_EQ(::umount(dir.c_str()), 0);
+  }
+}
+
 }  // namespace
 }  // namespace merlin::store
