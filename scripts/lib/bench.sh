@@ -1,5 +1,5 @@
 # bench: the load tool against a broker that is started for it, or against two in turns; restart and queues: what the
-# store costs as it grows.
+# store costs as it grows; sync: what SYNC_FLUSH costs.
 
 verb_bench() {
   local mode=single
@@ -8,7 +8,7 @@ verb_bench() {
       mode=compare
       shift
       ;;
-    restart | queues)
+    restart | queues | sync)
       mode=$1
       shift
       ;;
@@ -18,6 +18,7 @@ verb_bench() {
     *" --help "* | *" -h "*)
       case $mode in
         restart | queues) python3 -B scripts/lib/store_bench.py "$mode" "$@" ;;
+        sync) python3 -B scripts/lib/sync_bench.py sync "$@" ;;
         *) python3 -B scripts/lib/bench.py "$mode" "$@" ;;
       esac
       return
@@ -30,6 +31,10 @@ verb_bench() {
   case $mode in
     restart | queues)
       python3 -B scripts/lib/store_bench.py "$mode" "$@"
+      return
+      ;;
+    sync)
+      python3 -B scripts/lib/sync_bench.py sync "$@"
       return
       ;;
   esac
