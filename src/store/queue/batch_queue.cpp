@@ -91,7 +91,8 @@ Status BatchQueue::look_first() const {
     const int64_t mid = low + (high - low) / 2;
     const auto unit = in_file(mid);
     if (!unit) return unit.error();
-    if (unit->end() <= max_offset()) {
+    // A file of its own may be on disk although the units in front of it are not.
+    if (unit->written() && unit->end() <= max_offset()) {
       low = mid + 1;
     } else {
       high = mid;

@@ -229,6 +229,8 @@ Status QueueFiles::cut(int64_t end, bool zero_rest) {
   if (removes) {
     if (Status s = files_.sync_dir(dir_); !s) return s;
   }
+  // Who made the files may have been killed before their names were on disk.
+  if (zero_rest && !starts_.empty()) new_names_ = true;
   if (!zero_rest || starts_.empty() || end >= unit_limit()) return {};
   if (Status s = open_for_write(starts_.back()); !s) return s;
   open_unsynced_ = true;
@@ -293,6 +295,7 @@ Status QueueFiles::drop_below(int64_t unit) {
 Status QueueFiles::remove_all() {
   maps_.clear();
   unsynced_.clear();
+  new_names_ = false;
   open_ = nullptr;
   open_start_ = -1;
   open_unsynced_ = false;
