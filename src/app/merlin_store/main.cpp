@@ -17,8 +17,8 @@ constexpr std::string_view help =
 
 usage: merlin-store COMMAND [WHAT] DIRECTORY [options]
 
-DIRECTORY is the broker's storePathRootDir: it holds commitlog/, consumequeue/, index/ and config/. Stop the broker first:
-a directory whose lock is held is refused.
+DIRECTORY is the broker's storePathRootDir: it holds commitlog/, consumequeue/, batchconsumequeue/, index/ and config/. Stop the
+broker first: a directory whose lock is held is refused.
 
 commands
   list     the log's files, the queues with their lowest and next offset, and how the store was left

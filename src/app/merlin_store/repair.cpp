@@ -171,7 +171,8 @@ class Repair {
                 "is damaged and kept: the log has no message of it any more, and only its files know its next offset");
     }
     for (const std::string& name : named) {
-      const std::string path = dir_.path("consumequeue/" + name);
+      std::string path = dir_.path("consumequeue/" + name);
+      if (!files().is_dir(path)) path = dir_.path("batchconsumequeue/" + name);
       if (!files().is_dir(path)) continue;
       if (!act("drop a queue's files", path, "the next start builds them again from the log")) continue;
       if (Status s = files().remove_tree(path); !s) return s;

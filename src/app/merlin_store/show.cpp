@@ -101,6 +101,7 @@ Status dump_queue(StoreDir& dir, const Options& options, Output& out) {
                                                {"queue_offset", offset},
                                                {"offset", unit.physical_offset},
                                                {"size", int64_t{unit.size}},
+                                               {"messages", int64_t{unit.count}},
                                                {"tags_code", unit.tags_code},
                                                {"filler", int64_t{unit.blank()}}});
                               return true;
@@ -223,10 +224,10 @@ int list(StoreDir& dir, const Options& options, Output& out) {
     if (!wants_queue(options, queue.topic, queue.id)) return {};
     // Units of deleted records are still there; the first that counts is the queue's minimum.
     int64_t min = -1;
-    int64_t max = queue.first_unit();
+    int64_t max = queue.first_offset();
     const Status read = UnitReader::each(dir.files(), queue, 0, [&](int64_t offset, const store::QueueUnit& unit) {
       if (min < 0 && !unit.blank() && unit.physical_offset >= dir.log_begin()) min = offset;
-      max = offset + 1;
+      max = offset + unit.count;
       return true;
     });
     if (!read) return read;

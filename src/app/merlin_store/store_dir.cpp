@@ -72,6 +72,9 @@ Result<size_t> StoreDir::read_log(std::span<uint8_t> out, int64_t physical_offse
   return open_segment_->pread(out.first(std::min(out.size(), room)), physical_offset - segment->start);
 }
 
+static const std::string plain_queues = "consumequeue/";
+static const std::string batch_queues = "batchconsumequeue/";
+
 Status StoreDir::load_queue(QueueDir& queue) const {
   for (const std::string& name : names_in(files_, queue.path)) {
     const std::optional<int64_t> start = store::parse_offset_file_name(name);
@@ -84,14 +87,22 @@ Status StoreDir::load_queue(QueueDir& queue) const {
 }
 
 std::optional<QueueDir> StoreDir::queue(const std::string& topic, int32_t id) const {
-  QueueDir out{topic, id, path("consumequeue/" + topic + "/" + std::to_string(id)), {}};
-  if (!load_queue(out) || out.files.empty()) return std::nullopt;
-  return out;
+  const std::string name = topic + "/" + std::to_string(id);
+  for (const bool batch : {false, true}) {
+    QueueDir out{topic, id, path((batch ? batch_queues : plain_queues) + name), {}, batch};
+    if (load_queue(out) && !out.files.empty()) return out;
+  }
+  return std::nullopt;
 }
 
 Status StoreDir::each_queue(const std::function<Status(const QueueDir&)>& visit) const {
-  for (const std::string& topic : names_in(files_, path("consumequeue"))) {
-    const std::string topic_path = path("consumequeue/" + topic);
+  if (Status s = each_queue_in(plain_queues, visit); !s) return s;
+  return each_queue_in(batch_queues, visit);
+}
+
+Status StoreDir::each_queue_in(const std::string& folder, const std::function<Status(const QueueDir&)>& visit) const {
+  for (const std::string& topic : names_in(files_, path(folder))) {
+    const std::string topic_path = path(folder + topic);
     std::vector<int32_t> ids;
     for (const std::string& name : names_in(files_, topic_path)) {
       int32_t id = 0;
@@ -100,7 +111,7 @@ Status StoreDir::each_queue(const std::function<Status(const QueueDir&)>& visit)
     }
     std::sort(ids.begin(), ids.end());
     for (const int32_t id : ids) {
-      QueueDir queue{topic, id, topic_path + "/" + std::to_string(id), {}};
+      QueueDir queue{topic, id, topic_path + "/" + std::to_string(id), {}, folder == batch_queues};
       if (Status s = load_queue(queue); !s) return s;
       if (queue.files.empty()) continue;
       if (Status s = visit(queue); !s) return s;
@@ -286,7 +297,16 @@ Result<std::optional<store::QueueUnit>> UnitReader::unit(const std::string& topi
   }
   open_.splice(open_.begin(), open_, known->second);
   Open& home = open_.front();
-  const int64_t at = offset * store::queue_unit_bytes;
+  if (home.queue.batch) return batch_unit(home, offset);
+  std::array<uint8_t, store::queue_unit_bytes> bytes;
+  const auto got = read(home, offset * store::queue_unit_bytes, bytes);
+  if (!got) return got.error();
+  const store::QueueUnit unit = store::load_unit(bytes.data());
+  return *got && unit.written() ? std::optional(unit) : std::nullopt;
+}
+
+// False: no file has all of these bytes.
+Result<bool> UnitReader::read(Open& home, int64_t at, std::span<uint8_t> out) const {
   for (const QueueFile& file : home.queue.files) {
     if (at < file.start_bytes || at >= file.start_bytes + file.size) continue;
     if (home.file_start != file.start_bytes) {
@@ -295,34 +315,58 @@ Result<std::optional<store::QueueUnit>> UnitReader::unit(const std::string& topi
       home.file = std::move(*opened);
       home.file_start = file.start_bytes;
     }
-    std::array<uint8_t, store::queue_unit_bytes> bytes;
-    const auto got = home.file->pread(bytes, at - file.start_bytes);
+    const auto got = home.file->pread(out, at - file.start_bytes);
     if (!got) return got.error();
-    const store::QueueUnit unit = store::load_unit(bytes.data());
-    if (*got < bytes.size() || !unit.written()) break;
-    return std::optional(unit);
+    return *got == out.size();
+  }
+  return false;
+}
+
+Result<std::optional<store::QueueUnit>> UnitReader::batch_unit(Open& home, int64_t base) const {
+  const QueueFile& last = home.queue.files.back();
+  int64_t low = home.queue.files.front().start_bytes / store::batch_unit_bytes;
+  int64_t high = (last.start_bytes + last.size) / store::batch_unit_bytes;
+  std::array<uint8_t, store::batch_unit_bytes> bytes;
+  while (low < high) {
+    const int64_t mid = low + (high - low) / 2;
+    const auto got = read(home, mid * store::batch_unit_bytes, bytes);
+    if (!got) return got.error();
+    const store::BatchUnit unit = store::load_batch_unit(bytes.data());
+    if (*got && unit.written() && unit.base == base) return std::optional(unit.unit);
+    if (*got && unit.written() && unit.base < base) {
+      low = mid + 1;
+    } else {
+      high = mid;
+    }
   }
   return std::optional<store::QueueUnit>();
 }
 
 Status UnitReader::each(FileSystem& files, const QueueDir& queue, int64_t from,
                         const std::function<bool(int64_t, const store::QueueUnit&)>& visit) {
-  std::vector<uint8_t> bytes(3200 * store::queue_unit_bytes);
+  const int64_t unit_bytes = queue.unit_bytes();
+  std::vector<uint8_t> bytes(static_cast<size_t>(3200 * unit_bytes));
   for (const QueueFile& one : queue.files) {
     auto file = files.open(one.path, OpenMode::read_only);
     if (!file) return file.error();
-    int64_t at = std::max<int64_t>(from * store::queue_unit_bytes - one.start_bytes, 0);
-    while (at + store::queue_unit_bytes <= one.size) {
+    int64_t at = queue.batch ? 0 : std::max<int64_t>(from * unit_bytes - one.start_bytes, 0);
+    while (at + unit_bytes <= one.size) {
       const auto got = (*file)->pread(bytes, at);
       if (!got) return got.error();
-      const size_t units = *got / store::queue_unit_bytes;
+      const int64_t units = static_cast<int64_t>(*got) / unit_bytes;
       if (units == 0) break;
-      for (size_t i = 0; i < units; ++i) {
-        const store::QueueUnit unit = store::load_unit(bytes.data() + i * store::queue_unit_bytes);
-        if (!unit.written()) return {};
-        if (!visit((one.start_bytes + at) / store::queue_unit_bytes + static_cast<int64_t>(i), unit)) return {};
+      for (int64_t i = 0; i < units; ++i) {
+        const uint8_t* place = bytes.data() + i * unit_bytes;
+        store::BatchUnit batch;
+        if (queue.batch) {
+          batch = store::load_batch_unit(place);
+        } else {
+          batch = {store::load_unit(place), 0, (one.start_bytes + at) / unit_bytes + i};
+        }
+        if (!batch.written()) return {};
+        if (batch.end() > from && !visit(batch.base, batch.unit)) return {};
       }
-      at += static_cast<int64_t>(units) * store::queue_unit_bytes;
+      at += units * unit_bytes;
     }
   }
   return {};

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,10 @@ struct QueueDir {
   int32_t id = 0;
   std::string path;
   std::vector<QueueFile> files;  // ascending
-  int64_t first_unit() const { return files.empty() ? 0 : files.front().start_bytes / store::queue_unit_bytes; }
+  bool batch = false;            // of a topic with queue.type=BatchCQ: a unit stands for all messages of a record
+  // Of a queue that is not empty, the lowest offset its files can hold.
+  int64_t first_offset() const { return files.empty() || batch ? 0 : files.front().start_bytes / unit_bytes(); }
+  int32_t unit_bytes() const { return batch ? store::batch_unit_bytes : store::queue_unit_bytes; }
 };
 
 class StoreDir {
@@ -69,6 +73,7 @@ class StoreDir {
 
  private:
   Status load_queue(QueueDir& queue) const;
+  Status each_queue_in(const std::string& folder, const std::function<Status(const QueueDir&)>& visit) const;
 
   FileSystem& files_;
   const std::string root_;
@@ -123,9 +128,9 @@ class UnitReader {
  public:
   static constexpr size_t open_max = 256;
   explicit UnitReader(const StoreDir& dir) : dir_(dir) {}
-  // nullopt: no such queue, or the place is not written.
+  // nullopt: no such queue, or the place is not written. In a batch queue: no record begins with this offset.
   Result<std::optional<store::QueueUnit>> unit(const std::string& topic, int32_t id, int64_t offset);
-  // Calls `visit` for each written unit from `from` on; ends when it says false.
+  // Calls `visit` for each written unit from queue offset `from` on; ends when it says false.
   static Status each(FileSystem& files, const QueueDir& queue, int64_t from,
                      const std::function<bool(int64_t offset, const store::QueueUnit&)>& visit);
 
@@ -136,6 +141,8 @@ class UnitReader {
     std::unique_ptr<File> file;
     int64_t file_start = -1;
   };
+  Result<bool> read(Open& home, int64_t at, std::span<uint8_t> out) const;
+  Result<std::optional<store::QueueUnit>> batch_unit(Open& home, int64_t base) const;
   const StoreDir& dir_;
   std::list<Open> open_;  // lately used first
   std::map<std::string, std::list<Open>::iterator> by_key_;

@@ -3,6 +3,7 @@
 
 #include "app/merlin_store/tool.h"
 #include "merlin/message/names.h"
+#include "store/dispatch/inner_batch.h"
 #include "store/dispatch/light_places.h"
 #include "store/dispatch/tags.h"
 #include "store/progress.h"
@@ -23,8 +24,9 @@ class UnitCheck {
       : dir_(dir), out_(out), findings_(findings), units_(dir), clean_(dir.clean()) {}
 
   Status check(const message::RecordView& record) {
-    if (!store::enters_queue(record.sys_flag) || (record.sys_flag & message::sys_flag::inner_batch) != 0) return {};
-    if (Status s = check(record, {std::string(record.topic), record.queue_id, record.queue_offset}); !s) return s;
+    if (!store::enters_queue(record.sys_flag)) return {};
+    const Place own{std::string(record.topic), record.queue_id, record.queue_offset, store::messages_in(record)};
+    if (Status s = check(record, own); !s) return s;
     store::find_light_places(record, light_);
     for (const store::LightPlace& place : light_) {
       if (Status s = check(record, {std::string(place.name), store::light_queue_id, place.queue_offset}); !s) return s;
@@ -38,13 +40,17 @@ class UnitCheck {
     std::string topic;
     int32_t queue_id = 0;
     int64_t queue_offset = 0;
+    int32_t count = 1;  // messages of the record
   };
 
   Status check(const message::RecordView& record, const Place& place) {
     const auto unit = units_.unit(place.topic, place.queue_id, place.queue_offset);
     if (!unit) return unit.error();
     if (!*unit) return missing(place, record);
-    if ((*unit)->physical_offset == record.physical_offset && (*unit)->size == record.total_size) return {};
+    if ((*unit)->physical_offset == record.physical_offset && (*unit)->size == record.total_size &&
+        (*unit)->count == place.count) {
+      return {};
+    }
     // A topic that was deleted and made again counts from 0 again: its later record has the unit.
     if ((*unit)->physical_offset > record.physical_offset && !(*unit)->blank()) return {};
     damaged(place, "names " + std::to_string((*unit)->physical_offset) + " instead of the record at " +
@@ -60,9 +66,13 @@ class UnitCheck {
       return {};
     }
     // Of an earlier life of the topic: the queue was made again, and its first record is a later one.
-    const auto first = units_.unit(place.topic, place.queue_id, queue->first_unit());
-    if (!first) return first.error();
-    if (*first && (*first)->physical_offset > record.physical_offset && !(*first)->blank()) {
+    std::optional<store::QueueUnit> first;
+    const Status read = UnitReader::each(dir_.files(), *queue, 0, [&](int64_t, const store::QueueUnit& unit) {
+      first = unit;
+      return false;
+    });
+    if (!read) return read;
+    if (first && first->physical_offset > record.physical_offset && !first->blank()) {
       ++findings_.unqueued_records;
       return {};
     }
@@ -77,7 +87,10 @@ class UnitCheck {
   void damaged(const Place& place, const std::string& what) {
     const std::string name = queue_name(place.topic, place.queue_id);
     if (findings_.damaged_queues.size() < Findings::kept_max) findings_.damaged_queues.insert(name);
-    out_.damage(dir_.path("consumequeue/" + name), place.queue_offset * store::queue_unit_bytes,
+    const auto queue = dir_.queue(place.topic, place.queue_id);
+    const bool batch = queue && queue->batch;
+    out_.damage(batch ? queue->path : dir_.path("consumequeue/" + name),
+                batch ? 0 : place.queue_offset * store::queue_unit_bytes,
                 "the unit of offset " + std::to_string(place.queue_offset) + " " + what);
   }
 
@@ -99,6 +112,9 @@ std::string misfit(const QueueDir& queue, int64_t offset, const store::QueueUnit
   }
   if (record.topic != queue.topic || record.queue_id != queue.id) {
     return "a record of " + queue_name(record.topic, record.queue_id);
+  }
+  if (unit.count != store::messages_in(record)) {
+    return "a record of " + std::to_string(store::messages_in(record)) + " messages";
   }
   if (record.queue_offset != offset) return "the record of offset " + std::to_string(record.queue_offset);
   // Scheduled messages have a time there, by levels that only the broker's settings know.
@@ -177,18 +193,21 @@ Status verify_queues(StoreDir& dir, Output& out, Findings& findings) {
   const Status status = dir.each_queue([&](const QueueDir& queue) -> Status {
     ++queues;
     Status inner;
+    int64_t end = 0;  // of the messages before
     const auto damaged = [&](int64_t offset, const std::string& what) {
       if (findings.damaged_queues.size() < Findings::kept_max) {
         findings.damaged_queues.insert(queue_name(queue.topic, queue.id));
       }
-      out.damage(queue.path, offset * store::queue_unit_bytes,
+      out.damage(queue.path, queue.batch ? 0 : offset * store::queue_unit_bytes,
                  "the unit of offset " + std::to_string(offset) + " " + what);
     };
     for (const QueueFile& file : queue.files) {
-      if (file.size % store::queue_unit_bytes != 0)
-        damaged(file.start_bytes / store::queue_unit_bytes, "lies in a file of odd size");
+      if (file.size % queue.unit_bytes() != 0)
+        damaged(file.start_bytes / queue.unit_bytes(), "lies in a file of odd size");
     }
     const Status read = UnitReader::each(dir.files(), queue, 0, [&](int64_t offset, const store::QueueUnit& unit) {
+      if (offset < end) damaged(offset, "comes behind messages up to " + std::to_string(end - 1));
+      end = offset + unit.count;
       if (unit.blank() || unit.physical_offset < dir.log_begin()) return true;
       if (unit.damaged()) {
         damaged(offset, "marks a record that a damaged range took, from " + std::to_string(unit.physical_offset));

@@ -22,7 +22,7 @@ enum class FileKind { log, queue, config, other };
 
 FileKind kind_of(const std::string& path) {
   if (path.find("/commitlog/") != std::string::npos) return FileKind::log;
-  if (path.find("/consumequeue/") != std::string::npos) return FileKind::queue;
+  if (path.find("consumequeue/") != std::string::npos) return FileKind::queue;
   if (path.find("/config/") != std::string::npos) return FileKind::config;
   return FileKind::other;
 }

@@ -4,6 +4,7 @@
 
 #include "crash/rig/oracle.h"
 #include "crash/rig/workload.h"
+#include "merlin/message/properties.h"
 
 namespace merlin::rig {
 
@@ -19,6 +20,7 @@ store::StoreOptions options_of(const Config& config, bool background) {
   o.root_dir = store_root;
   o.segment_size_bytes = config.segment_bytes;
   o.consume_queue_file_bytes = 8 * 20;
+  o.batch_queue_file_bytes = 5 * 46;
   o.sync_flush = config.sync_flush;
   o.message_size_bytes_max = 8 * 1024;
   o.flush_interval_ms = background ? 1 : never_ms;
@@ -74,6 +76,14 @@ void Driver::kill() {
   files_.note_image();
 }
 
+static void make_batch(AppendItem& item, int64_t id, std::string& properties) {
+  item.count = count_of(item.spec.topic, id);
+  message::append_property(properties, message::property::inner_num, std::to_string(item.count));
+  item.spec.properties = properties;
+  item.spec.sys_flag = message::sys_flag::need_unwrap | message::sys_flag::inner_batch;
+  item.late_bytes_max = store::inner_base_bytes_max;
+}
+
 void Driver::send_burst(const std::vector<std::string>& topics, int32_t queue, size_t size, int count, bool joined) {
   if (!running()) return;
   clock_.advance_ms(number(0, 3));
@@ -96,7 +106,8 @@ void Driver::send_burst(const std::vector<std::string>& topics, int32_t queue, s
     spec.properties = properties[i];
     spec.born_host = *HostPort::from_ip("127.0.0.1", 1);
     spec.store_host = *HostPort::from_ip("127.0.0.1", 10911);
-    items[i].queue = store_->queue(spec.topic, queue);
+    items[i].queue = store_->queue(spec.topic, queue, is_batch_topic(spec.topic));
+    if (is_batch_topic(spec.topic)) make_batch(items[i], first + static_cast<int64_t>(i), properties[i]);
     items[i].joined_to_previous = joined && i > 0;
     if (!config_.light) continue;
     const std::string names = light_names_of(first + static_cast<int64_t>(i));

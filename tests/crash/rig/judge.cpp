@@ -48,7 +48,7 @@ std::string append_to_all(MessageStore& store, const Oracle& oracle, Shown& show
     item.spec.body = as_bytes(body);
     item.spec.born_host = *HostPort::from_ip("127.0.0.1", 1);
     item.spec.store_host = *HostPort::from_ip("127.0.0.1", 10911);
-    item.queue = store.queue(key.first, key.second);
+    item.queue = store.queue(key.first, key.second, is_batch_topic(key.first));
     const int64_t expected = store.max_offset(item.queue);
     store.append({&item, 1}, scratch);
     if (item.code != AppendCode::ok) return "does not take a message for " + key.first;
@@ -60,7 +60,7 @@ std::string append_to_all(MessageStore& store, const Oracle& oracle, Shown& show
       return "gives offset " + std::to_string(item.queue_offset) + " of " + key.first + "-" +
              std::to_string(key.second) + " again: a durable message had it";
     }
-    shown[key].push_back({item.queue_offset, item.physical_offset, body});
+    shown[key].push_back({item.queue_offset, item.physical_offset, body, 1});
     // Sync mode shows it when it is durable, and the next offset is asked from what is shown.
     for (int i = 0; i < 100'000 && store.max_offset(item.queue) == expected; ++i) {
       std::this_thread::sleep_for(std::chrono::microseconds(20));
@@ -82,10 +82,10 @@ std::string replace_lost(FaultyFileSystem& disk, const Config& config, const Ora
   item.spec.properties = lost.properties;
   item.spec.born_host = *HostPort::from_ip("127.0.0.1", 1);
   item.spec.store_host = *HostPort::from_ip("127.0.0.1", 10911);
-  item.queue = opened.store->queue(lost.topic, lost.queue_id);
+  item.queue = opened.store->queue(lost.topic, lost.queue_id, is_batch_topic(lost.topic));
   opened.store->append({&item, 1}, scratch);
   if (item.code != AppendCode::ok) return "does not take a message for " + lost.topic;
-  shown[{lost.topic, lost.queue_id}].push_back({item.queue_offset, item.physical_offset, body});
+  shown[{lost.topic, lost.queue_id}].push_back({item.queue_offset, item.physical_offset, body, 1});
   opened.store.reset();
   opened = open_store(disk, config);
   if (!opened.wrong.empty()) return "after kill -9: " + opened.wrong;

@@ -57,6 +57,14 @@ std::string light_property_of(int64_t id) {
   return property;
 }
 
+bool is_batch_topic(std::string_view topic) {
+  return topic.starts_with("Batch");
+}
+
+int32_t count_of(std::string_view topic, int64_t id) {
+  return is_batch_topic(topic) ? 1 + static_cast<int32_t>(id % 4) : 1;
+}
+
 // ---------------------------------------------------------------- reading
 
 int64_t offset_in(const message::RecordView& record, const QueueKey& queue) {
@@ -69,8 +77,16 @@ int64_t offset_in(const message::RecordView& record, const QueueKey& queue) {
   return -1;
 }
 
+static bool is_inner_batch(const message::RecordView& record) {
+  return (record.sys_flag & message::sys_flag::inner_batch) != 0;
+}
+
 static bool has_properties_of(const message::RecordView& record, int64_t id) {
-  const std::string own = properties_of(id);
+  std::string own = properties_of(id);
+  if (is_inner_batch(record)) {  // it says how many it holds and where they begin
+    message::append_property(own, message::property::inner_num, std::to_string(count_of(record.topic, id)));
+    message::append_property(own, message::property::inner_base, std::to_string(record.queue_offset));
+  }
   if (record.properties == own) return true;
   const std::string with_light = own + light_property_of(id);
   return record.properties.starts_with(with_light) &&
@@ -86,13 +102,14 @@ static std::string show_slice(ByteView slice, const QueueKey& queue, std::vector
       return place(queue, next) + " shows a record of " +
              place({std::string(record->topic), record->queue_id}, record->queue_offset);
     }
-    next = offset + 1;
-    Seen seen{offset, record->physical_offset, std::string(as_text(record->body))};
+    Seen seen{offset, record->physical_offset, std::string(as_text(record->body)), 1};
     if (seen.body.starts_with("m")) {
       int64_t id = -1;
       std::from_chars(seen.body.data() + 1, seen.body.data() + seen.body.size(), id);
       if (!has_properties_of(*record, id)) return "wrong properties at " + place(queue, seen.queue_offset);
+      if (is_inner_batch(*record)) seen.count = count_of(record->topic, id);
     }
+    next = offset + seen.count;
     out.push_back(std::move(seen));
     slice = slice.subspan(static_cast<size_t>(record->total_size));
   }
@@ -232,7 +249,7 @@ std::string Oracle::check(const Shown& shown) const {
   if (std::string wrong = check_bytes(shown); !wrong.empty()) return wrong;
   for (const auto& [queue, all] : shown) {
     for (size_t i = 1; i < all.size(); ++i) {
-      if (all[i].queue_offset != all[i - 1].queue_offset + 1)
+      if (all[i].queue_offset != all[i - 1].queue_offset + all[i - 1].count)
         return "a hole in front of " + place(queue, all[i].queue_offset);
     }
   }
@@ -301,7 +318,9 @@ int64_t Oracle::offset_floor(const QueueKey& queue) const {
   for (const auto& [physical, id] : by_place_) {
     const Message& m = messages_.at(id);
     if (m.end > durable_) continue;
-    if (!m.gone && m.topic == queue.first && m.queue_id == queue.second) floor = std::max(floor, m.queue_offset + 1);
+    if (!m.gone && m.topic == queue.first && m.queue_id == queue.second) {
+      floor = std::max(floor, m.queue_offset + count_of(m.topic, id));
+    }
     const auto light = m.light.find(queue.first);
     if (light != m.light.end() && queue.second == store::light_queue_id) floor = std::max(floor, light->second + 1);
   }

@@ -22,6 +22,7 @@ struct Seen {
   int64_t queue_offset = 0;
   int64_t physical_offset = 0;
   std::string body;
+  int32_t count = 1;  // messages in the record
   bool operator==(const Seen&) const = default;
 };
 // Every queue with all it shows.
@@ -32,6 +33,9 @@ using Shown = std::map<QueueKey, std::vector<Seen>>;
 std::string show_all(store::MessageStore& store, Shown& out);
 
 // The text of the message number `id`: unique, of `size` bytes at least.
+// Topics that begin with Batch have queue.type=BatchCQ: each of their messages stands for so many.
+bool is_batch_topic(std::string_view topic);
+int32_t count_of(std::string_view topic, int64_t id);
 std::string body_of(int64_t id, size_t size);
 // Its key, as property.
 std::string key_of(int64_t id);

@@ -149,6 +149,37 @@ void progress(Driver& d) {
   d.wait();
 }
 
+// Queues whose records hold several messages each, beside one of the other kind.
+void batch_queues(Driver& d) {
+  const std::vector<std::string> topics = {"Batch", "A", "Batch"};
+  d.open();
+  for (int i = 0; i < 12; ++i) {
+    switch (d.number(0, 7)) {
+      case 0:
+        d.tick();
+        break;
+      case 1:
+        d.close();
+        d.open();
+        break;
+      case 2:
+        d.kill();
+        d.open();
+        break;
+      case 3:
+        if (i > 4) d.delete_topic("Batch");
+        break;
+      default:
+        d.send_burst(topics, static_cast<int32_t>(d.number(0, 1)), static_cast<size_t>(d.number(10, 500)),
+                     static_cast<int>(d.number(1, 4)));
+        if (d.number(0, 1) == 0) d.wait();
+    }
+  }
+  d.wait();
+  d.tick();
+  if (d.number(0, 1) == 0) d.retain();
+}
+
 void full_disk(Driver& d) {
   d.open();
   d.send_burst(both, 0, 300, 3);
@@ -244,6 +275,7 @@ std::vector<Workload> all() {
   add("progress", progress, {.segment_bytes = 4096});
   add("full", full_disk, {.segment_bytes = 4096});
   add("light", light, {.light = true, .segment_bytes = 4096});
+  add("batchcq", batch_queues, {.segment_bytes = 4096});
   const auto again = [&](const std::string& prefix, std::initializer_list<const char*> names, auto change) {
     for (const std::string name : names) {
       for (const char* flush : {"-sync", "-async"}) {
@@ -258,6 +290,7 @@ std::vector<Workload> all() {
         [](Config& c) { c.database = true; });
   again("many-", {"rolls", "topics", "retention", "stops", "kills", "progress", "full", "light"},
         [](Config& c) { c.many = true; });
+  add("many-batchcq", batch_queues, {.segment_bytes = 4096, .many = true});
   add("many-mixed", mixed, {.segment_bytes = 4096, .many = true});
   add("mixed", mixed, {.key_index = true, .segment_bytes = 4096});
   return out;
