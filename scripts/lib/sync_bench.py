@@ -4,7 +4,7 @@
   scripts/dev bench sync --slow-ms 1       each fdatasync of the brokers and of the probe takes that much longer
 
 In each round, in turns: records of 300 bytes written and fdatasynced one after the other by a probe; one producer with one
-message in flight (sync); 64 such producers (sync, then async). Medians of the rounds are printed. Brokers that are not
+message in flight (sync); 64 producers (sync and async). Medians of the rounds are printed. Brokers that are not
 measured stand still.
 """
 import argparse
@@ -65,6 +65,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--slow-ms", type=float, default=0, help="milliseconds added to each fdatasync")
+    parser.add_argument("--in-flight", type=int, default=1, help="unanswered messages of each of the 64 producers")
     parser.add_argument("--port", type=int, default=22911)
     arguments = parser.parse_args()
     bench.WORK.mkdir(parents=True, exist_ok=True)
@@ -80,10 +81,10 @@ def main():
                for i, name in enumerate(["sync", "async"])}
     rows = {"fdatasync p50 us": [], "1 producer p50 us": [], "64 producers sync msg/s": [], "64 producers async msg/s": []}
 
-    def produce(name, connections, number):
+    def produce(name, connections, number, in_flight=1):
         for other in brokers.values():
             other.resume() if other is brokers[name] else other.pause()
-        return brokers[name].run(["produce", "--connections", str(connections), "--in-flight", "1", "--topic",
+        return brokers[name].run(["produce", "--connections", str(connections), "--in-flight", str(in_flight), "--topic",
                                   f"sync_{connections}_{number}"], arguments.seconds, 1)
 
     try:
@@ -96,13 +97,14 @@ def main():
             rows["1 producer p50 us"].append(produce("sync", 1, number)["p50_us"])
             order = ["sync", "async"] if number % 2 == 0 else ["async", "sync"]
             for name in order:
-                rows[f"64 producers {name} msg/s"].append(produce(name, 64, number)["messages_per_second"])
+                rows[f"64 producers {name} msg/s"].append(produce(name, 64, number, arguments.in_flight)["messages_per_second"])
             print(f"round {number + 1}: " + ", ".join(f"{name} {values[-1]:,.0f}" for name, values in rows.items()),
                   flush=True)
     finally:
         for broker in brokers.values():
             broker.stop()
-    print(f"\nmedians of {arguments.rounds} rounds" + (f", {arguments.slow_ms:g} ms added to each fdatasync" if arguments.slow_ms else ""))
+    slow = f", {arguments.slow_ms:g} ms added to each fdatasync" if arguments.slow_ms else ""
+    print(f"\nmedians of {arguments.rounds} rounds{slow}")
     median = {name: statistics.median(values) for name, values in rows.items()}
     for name, value in median.items():
         print(f"  {name:28}{value:>12,.0f}")
