@@ -44,9 +44,9 @@ void Dispatcher::placed(std::span<const AppendItem> items) {
     if (const int32_t level = tags_.delay_level(item.spec.topic, item.spec.properties); level > 0) {
       tags_code = tags_.deliver_time_ms(level, item.store_timestamp_ms);
     }
-    if (!push({item.queue, item.queue_offset, item.physical_offset, item.size, item.count, tags_code,
-               item.store_timestamp_ms},
-              item.light)) {
+    const Arrival arrival{item.queue, item.queue_offset, item.physical_offset,   item.size,
+                          item.count, tags_code,         item.store_timestamp_ms};
+    if (!(item.light == nullptr ? ring_.push(arrival) : push(arrival, item.light))) {
       overflowed_ = true;
       overflow_seen_.store(true, std::memory_order_release);
     }
@@ -55,7 +55,6 @@ void Dispatcher::placed(std::span<const AppendItem> items) {
 
 // A record in many queues may be cut off by a full ring: then all of it comes again from the log.
 bool Dispatcher::push(Arrival item, const LightQueues* light) {
-  if (light == nullptr) return ring_.push(item);
   item.more = !light->queues.empty();
   if (!ring_.push(item)) return false;
   for (size_t i = 0; i < light->queues.size(); ++i) {
