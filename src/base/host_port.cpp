@@ -1,7 +1,6 @@
 #include "merlin/base/host_port.h"
 
 #include <arpa/inet.h>
-
 #include <charconv>
 #include <cstring>
 

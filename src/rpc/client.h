@@ -1,4 +1,5 @@
-// Outbound calls by address: keeps one connection per address, opens it when needed. The broker's side of the nameserver.
+// Outbound calls by address: keeps one connection per address, opens it when needed. The broker's side of the
+// nameserver.
 //
 // Owns:    the connections it opened. Threads: anywhere; call_blocking() never on a reactor.
 // Fails:   Errc::timeout, Errc::closed (refused or lost), each with the address in the message.

@@ -20,7 +20,8 @@ namespace merlin::rpc {
 class Responder {
  public:
   Responder() = default;
-  Responder(std::shared_ptr<net::Connection> connection, wire::Serialization serialization, int32_t opaque, bool is_oneway)
+  Responder(std::shared_ptr<net::Connection> connection, wire::Serialization serialization, int32_t opaque,
+            bool is_oneway)
       : connection_(std::move(connection)), serialization_(serialization), opaque_(opaque), is_oneway_(is_oneway) {}
   Responder(Responder&&) = default;
   Responder& operator=(Responder&&) = default;
@@ -45,8 +46,8 @@ class Responder {
     }
     release();
   }
-  // On the reactor only: writes the head and fields of an answer whose body of body_size bytes the caller then queues with
-  // write_pinned() (or out()) and flushes.
+  // On the reactor only: writes the head and fields of an answer whose body of body_size bytes the caller then queues
+  // with write_pinned() (or out()) and flushes.
   template <class Fill>
   void begin_body(int32_t code, std::string_view remark, size_t body_size, Fill&& fill) {
     wire::CommandWriter writer(connection_->out(), serialization_, head(code, remark));
@@ -105,8 +106,8 @@ class Request {
       connection_.post_bytes(std::move(bytes));
     }
   }
-  // On the reactor, two-way requests only: writes the head and fields of an answer whose body of body_size bytes the caller
-  // then queues with write_pinned() or out().
+  // On the reactor, two-way requests only: writes the head and fields of an answer whose body of body_size bytes the
+  // caller then queues with write_pinned() or out().
   template <class Fill>
   void begin_body(int32_t code, std::string_view remark, size_t body_size, Fill&& fill) {
     answered_ = true;

@@ -1,4 +1,5 @@
-// Big-endian integers in byte buffers, and a growable output buffer. RocketMQ's wire and files are big-endian throughout.
+// Big-endian integers in byte buffers, and a growable output buffer. RocketMQ's wire and files are big-endian
+// throughout.
 #pragma once
 
 #include <algorithm>

@@ -16,8 +16,8 @@ struct HostPort {
 
   size_t ip_size() const { return v6 ? 16 : 4; }
   size_t wire_size() const { return ip_size() + 4; }
-  std::string ip_text() const;   // "127.0.0.1", "::1"
-  std::string text() const;      // "127.0.0.1:10911", "[::1]:10911"
+  std::string ip_text() const;  // "127.0.0.1", "::1"
+  std::string text() const;     // "127.0.0.1:10911", "[::1]:10911"
   bool operator==(const HostPort&) const = default;
 
   // "1.2.3.4:5", "[::1]:5"; numeric addresses only.

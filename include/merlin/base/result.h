@@ -30,15 +30,13 @@ struct [[nodiscard]] Error {
   int sys_errno = 0;
 
   // Adds context on the way up: "open commit log: <message>".
-  Error with(std::string_view context) const {
-    return Error{code, std::string(context) + ": " + message, sys_errno};
-  }
+  Error with(std::string_view context) const { return Error{code, std::string(context) + ": " + message, sys_errno}; }
 };
 
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }

@@ -14,11 +14,21 @@ inline constexpr size_t topic_name_max = 127;
 inline constexpr size_t group_name_max = 120;
 inline constexpr size_t retry_or_dlq_topic_name_max = 255;
 
-inline std::string retry_topic(std::string_view group) { return std::string(retry_prefix) + std::string(group); }
-inline std::string dlq_topic(std::string_view group) { return std::string(dlq_prefix) + std::string(group); }
-inline bool is_retry_topic(std::string_view topic) { return topic.starts_with(retry_prefix); }
-inline bool is_dlq_topic(std::string_view topic) { return topic.starts_with(dlq_prefix); }
-inline bool is_lmq(std::string_view topic) { return topic.starts_with(lmq_prefix); }
+inline std::string retry_topic(std::string_view group) {
+  return std::string(retry_prefix) + std::string(group);
+}
+inline std::string dlq_topic(std::string_view group) {
+  return std::string(dlq_prefix) + std::string(group);
+}
+inline bool is_retry_topic(std::string_view topic) {
+  return topic.starts_with(retry_prefix);
+}
+inline bool is_dlq_topic(std::string_view topic) {
+  return topic.starts_with(dlq_prefix);
+}
+inline bool is_lmq(std::string_view topic) {
+  return topic.starts_with(lmq_prefix);
+}
 
 // nullopt when the name is allowed, else Apache's wording of why not (TopicValidator, 5.5.0).
 std::optional<std::string> topic_name_error(std::string_view topic);

@@ -27,13 +27,15 @@ namespace merlin::message {
 inline constexpr int32_t magic_v1 = -626843481;     // 0xDAA320A7
 inline constexpr int32_t magic_v2 = -626843477;     // 0xDAA320AB
 inline constexpr int32_t magic_blank = -875286124;  // 0xCBD43194: the rest of this file is empty
-inline constexpr size_t blank_bytes = 8;            // i32 remaining length, i32 magic_blank; every file keeps room for it
+inline constexpr size_t blank_bytes = 8;  // i32 remaining length, i32 magic_blank; every file keeps room for it
 
 // Offsets of the fields that are stamped late, from the start of the record.
 inline constexpr size_t queue_offset_at = 20;
 inline constexpr size_t physical_offset_at = 28;
 inline constexpr size_t sys_flag_at = 36;
-inline constexpr size_t store_timestamp_at(bool born_host_v6) { return born_host_v6 ? 68 : 56; }
+inline constexpr size_t store_timestamp_at(bool born_host_v6) {
+  return born_host_v6 ? 68 : 56;
+}
 
 inline constexpr size_t topic_length_v1_max = 127;
 inline constexpr size_t topic_length_max = 32767;
@@ -65,17 +67,18 @@ struct RecordSpec {
   int32_t reconsume_times = 0;
   int64_t prepared_transaction_offset = 0;
   ByteView body;
-  std::string_view properties;       // encoded form: name 0x01 value 0x02 ...
-  std::string_view properties_tail;  // more of it, put behind (a missing 0x02 between them is added): what the broker adds
+  std::string_view properties;  // encoded form: name 0x01 value 0x02 ...
+  std::string_view
+      properties_tail;  // more of it, put behind (a missing 0x02 between them is added): what the broker adds
 };
 
 size_t record_size(const RecordSpec& spec);
 // Writes record_size(spec) bytes to `out`; queue offset, physical offset and store timestamp are left 0.
 // REQUIRES: topic and properties within their limits.
 void encode_record(const RecordSpec& spec, uint8_t* out);
-// Adds to the properties of a record that was encoded from `spec`; `more` is in their encoded form. Returns the record's
-// new size, or 0 when the properties would be longer than a record can say: then nothing is changed.
-// REQUIRES: room for more.size() + 1 bytes behind the record.
+// Adds to the properties of a record that was encoded from `spec`; `more` is in their encoded form. Returns the
+// record's new size, or 0 when the properties would be longer than a record can say: then nothing is changed. REQUIRES:
+// room for more.size() + 1 bytes behind the record.
 int32_t extend_properties(const RecordSpec& spec, uint8_t* record, std::string_view more);
 // Stamps the three late fields.
 void stamp_record(uint8_t* record, int64_t queue_offset, int64_t physical_offset, int64_t store_timestamp_ms);
@@ -101,8 +104,8 @@ struct RecordView {
   std::string_view properties;
 };
 
-// Decodes the record at the start of `bytes` (which may go on behind it). Checks magic, sizes and that all parts add up to the
-// total size; the body CRC only when asked. Errc::corrupt says which check failed.
+// Decodes the record at the start of `bytes` (which may go on behind it). Checks magic, sizes and that all parts add up
+// to the total size; the body CRC only when asked. Errc::corrupt says which check failed.
 Result<RecordView> decode_record(ByteView bytes, bool check_crc);
 
 // One entry of a batch body: i32 total size, i32 magic (0), i32 crc (0), i32 flag, i32 n + body, i16 n + properties.

@@ -19,11 +19,23 @@ namespace merlin::wire {
 
 // Ordinals of Apache's LanguageCode. Unknown names and numbers decode as `other`.
 enum class Language : uint8_t {
-  java = 0, cpp = 1, dotnet = 2, python = 3, delphi = 4, erlang = 5, ruby = 6, other = 7, http = 8, go = 9, php = 10,
-  oms = 11, rust = 12, node_js = 13,
+  java = 0,
+  cpp = 1,
+  dotnet = 2,
+  python = 3,
+  delphi = 4,
+  erlang = 5,
+  ruby = 6,
+  other = 7,
+  http = 8,
+  go = 9,
+  php = 10,
+  oms = 11,
+  rust = 12,
+  node_js = 13,
 };
-std::string_view language_name(Language language);      // "JAVA"
-Language language_from_name(std::string_view name);     // any case
+std::string_view language_name(Language language);   // "JAVA"
+Language language_from_name(std::string_view name);  // any case
 
 inline constexpr int32_t flag_response = 1;
 inline constexpr int32_t flag_oneway = 2;
@@ -32,18 +44,18 @@ inline constexpr int32_t flag_oneway = 2;
 inline constexpr int16_t version_claimed = 513;
 inline constexpr int16_t version_v4_9_4 = 401;
 inline constexpr int16_t version_v5_0_0 = 413;
-std::string version_text(int version);                  // 513 -> "V5_5_0"
+std::string version_text(int version);  // 513 -> "V5_5_0"
 
 struct ExtField {
   std::string_view key;
   std::string_view value;
 };
 
-inline constexpr size_t ext_fields_limit = 256;          // fields in one header; more is refused
-inline constexpr size_t header_limit_bytes = 1 << 20;    // longest header taken, against hostile frames
+inline constexpr size_t ext_fields_limit = 256;        // fields in one header; more is refused
+inline constexpr size_t header_limit_bytes = 1 << 20;  // longest header taken, against hostile frames
 
-// Storage a decoded header needs beside the frame: the list of fields and unescaped texts. Keeps its memory, so a steady
-// workload stops allocating. Bounded by ext_fields_limit and header_limit_bytes.
+// Storage a decoded header needs beside the frame: the list of fields and unescaped texts. Keeps its memory, so a
+// steady workload stops allocating. Bounded by ext_fields_limit and header_limit_bytes.
 struct HeaderScratch {
   std::vector<ExtField> fields;
   std::vector<char> unescaped;  // arena of the texts that had JSON escapes; never smaller than the header that uses it
@@ -55,8 +67,8 @@ struct CommandView {
   int32_t version = 0;
   int32_t opaque = 0;
   int32_t flag = 0;
-  std::string_view remark;                     // empty when absent
-  std::span<const ExtField> ext;               // duplicates: the last one wins in find()
+  std::string_view remark;        // empty when absent
+  std::span<const ExtField> ext;  // duplicates: the last one wins in find()
   ByteView body;
   Serialization serialization = Serialization::json;
 
@@ -67,8 +79,8 @@ struct CommandView {
 };
 
 // Decodes the header of `frame`. JSON tolerances: any key order, unknown keys, extFields null or missing, numbers and
-// booleans as ext values, language names of any case. Binary: request codes 3442..3471 and 3543 (cut to 16 bits) are mapped
-// back to 2000xx.
+// booleans as ext values, language names of any case. Binary: request codes 3442..3471 and 3543 (cut to 16 bits) are
+// mapped back to 2000xx.
 Result<CommandView> decode_command(const Frame& frame, HeaderScratch& scratch);
 
 // Writes one whole frame at the end of `out` in three steps, without intermediate copies:
@@ -90,7 +102,9 @@ class CommandWriter {
   CommandWriter(Buffer& out, Serialization serialization, const CommandHead& head);
   void field(std::string_view key, std::string_view value);
   void field(std::string_view key, int64_t value);
-  void field(std::string_view key, bool value) { field(key, value ? std::string_view("true") : std::string_view("false")); }
+  void field(std::string_view key, bool value) {
+    field(key, value ? std::string_view("true") : std::string_view("false"));
+  }
   void field(std::string_view key, const char* value) { field(key, std::string_view(value)); }
   void field(std::string_view key, int32_t value) { field(key, int64_t{value}); }
   // Patches the lengths. Returns the offset in `out` at which the frame began.

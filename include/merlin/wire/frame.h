@@ -20,7 +20,7 @@ namespace merlin::wire {
 
 enum class Serialization : uint8_t { json = 0, rocketmq = 1 };
 
-inline constexpr size_t frame_prefix_bytes = 8;               // length, serialisation, header length
+inline constexpr size_t frame_prefix_bytes = 8;                // length, serialisation, header length
 inline constexpr size_t frame_limit_bytes_default = 16777216;  // counted on the length field, as Apache's decoder does
 
 // Views into the caller's buffer.
@@ -32,10 +32,10 @@ struct Frame {
 
 struct FrameScan {
   enum class State { need_more, frame, broken } state = State::need_more;
-  size_t consumed = 0;       // state == frame: bytes of this frame, from the start of the input
-  size_t bytes_needed = 0;   // state == need_more: total bytes from the start that complete the frame (or its prefix)
-  Frame frame;               // state == frame
-  std::string why;           // state == broken: names the value and the limit, for the log line
+  size_t consumed = 0;      // state == frame: bytes of this frame, from the start of the input
+  size_t bytes_needed = 0;  // state == need_more: total bytes from the start that complete the frame (or its prefix)
+  Frame frame;              // state == frame
+  std::string why;          // state == broken: names the value and the limit, for the log line
 };
 
 // Looks at the first frame of `input`.

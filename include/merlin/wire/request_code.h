@@ -1,6 +1,7 @@
-// Every request code that RocketMQ clients, tools, brokers and controllers send, in one table: number, name, who answers.
-// Handlers join by number (rpc/row.h); a code without a handler is answered 3 REQUEST_CODE_NOT_SUPPORTED, on purpose: the
-// test `request_codes_accounted_for` compares this table with the rows of both programs and the list of planned ones.
+// Every request code that RocketMQ clients, tools, brokers and controllers send, in one table: number, name, who
+// answers. Handlers join by number (rpc/row.h); a code without a handler is answered 3 REQUEST_CODE_NOT_SUPPORTED, on
+// purpose: the test `request_codes_accounted_for` compares this table with the rows of both programs and the list of
+// planned ones.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Every request code of the protocol is either answered by the broker or refused on purpose: none is forgotten.
-#include <gtest/gtest.h>
-
 #include <map>
+
+#include <gtest/gtest.h>
 
 #include "door/remoting/all_rows.h"
 #include "merlin/wire/request_code.h"

@@ -1,8 +1,8 @@
 #include "service/long_poll.h"
 
-#include <gtest/gtest.h>
-
 #include <thread>
+
+#include <gtest/gtest.h>
 
 #include "service/subscription.h"
 
@@ -10,7 +10,9 @@ namespace merlin::service {
 namespace {
 
 // The table only compares queue pointers.
-const store::ConsumeQueue* queue(uintptr_t n) { return reinterpret_cast<const store::ConsumeQueue*>(n * 64); }
+const store::ConsumeQueue* queue(uintptr_t n) {
+  return reinterpret_cast<const store::ConsumeQueue*>(n * 64);
+}
 
 store::Arrival arrival(uintptr_t n, int64_t offset, int64_t tags_code = 0) {
   store::Arrival a;
@@ -23,7 +25,8 @@ store::Arrival arrival(uintptr_t n, int64_t offset, int64_t tags_code = 0) {
 class LongPollTest : public testing::Test {
  protected:
   uint64_t hold(uintptr_t n, int64_t offset, std::shared_ptr<const store::MessageFilter> filter = nullptr) {
-    return poll.hold({queue(n), offset, std::move(filter), clock.wall_ms() + 1000, [this](Wake w) { woken.push_back(w); }});
+    return poll.hold(
+        {queue(n), offset, std::move(filter), clock.wall_ms() + 1000, [this](Wake w) { woken.push_back(w); }});
   }
   void arrive(std::vector<store::Arrival> arrivals) { poll.on_arrivals(arrivals); }
   ManualClock clock{1'000'000};
