@@ -38,11 +38,13 @@ class Load:
                 while not self.stopping.is_set():
                     texts = [b"%d-%d-%d;" % (self.broker.process.pid, number, i + k) for k in range(20)]
                     queue = (i // 20) % 8
-                    c.send(b"".join(frame(310, dict(VALID, e=queue), t.ljust(self.size, b".")) for t in texts))
-                    for t in texts:
+                    c.send(b"".join(frame(310, dict(VALID, e=queue), t.ljust(self.size, b"."), opaque=k)
+                                    for k, t in enumerate(texts)))
+                    # A broker that is stopping refuses some before it has answered those that came earlier.
+                    for _ in texts:
                         a = c.read()
                         if a.code == 0:
-                            self.acknowledged[(queue, int(a.ext["queueOffset"]))] = t
+                            self.acknowledged[(queue, int(a.ext["queueOffset"]))] = texts[a.opaque]
                     i += 20
         except OSError:
             pass
