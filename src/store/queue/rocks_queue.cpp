@@ -26,8 +26,10 @@ Status RocksQueue::append_unit(int64_t queue_offset, const QueueUnit& unit, int6
     index_.add_hot(*this);
   }
   Hot& hot = *hot_;
-  if (hot.units.size() >= hot_units_max && hot.committed > hot.begin) {
-    const int64_t drop = std::min<int64_t>(hot.committed - hot.begin, hot_units_max / 2);
+  // At least half of them at once: while the database lags behind there are many, and each drop moves those that stay.
+  const auto size = static_cast<int64_t>(hot.units.size());
+  const int64_t drop = std::min<int64_t>(hot.committed - hot.begin, size - hot_units_max / 2);
+  if (size >= hot_units_max && drop >= size / 2) {
     hot.units.erase(hot.units.begin(), hot.units.begin() + drop);
     hot.begin += drop;
   }

@@ -26,7 +26,7 @@ class RocksQueue final : public ConsumeQueue {
 
  private:
   friend class RocksIndex;
-  static constexpr size_t hot_units_max = 128;
+  static constexpr int64_t hot_units_max = 128;
   // A longer hole is not filled unit by unit: what lies in front of it is given up. As in Apache's files.
   static constexpr int64_t hole_units_max = 300'000;
 
