@@ -6,13 +6,13 @@
 
 #include "merlin/message/names.h"
 #include "merlin/message/properties.h"
+#include "store/dispatch/tags.h"
 #include "store/queue/queue_index.h"
 
 namespace merlin::store {
 
 namespace {
 
-constexpr std::string_view schedule_topic_name = "SCHEDULE_TOPIC_XXXX";
 constexpr std::string_view system_topic_prefix = "rmq_sys_";
 constexpr std::string_view offsets_property = message::property::inner_multi_queue_offset;
 constexpr size_t digits_max = 20;
@@ -27,7 +27,7 @@ std::optional<int64_t> offset_of(std::string_view text) {
 }  // namespace
 
 bool may_enter_light_queues(std::string_view topic) {
-  return !message::is_retry_topic(topic) && !topic.starts_with(system_topic_prefix) && topic != schedule_topic_name;
+  return !message::is_retry_topic(topic) && !topic.starts_with(system_topic_prefix) && topic != schedule_topic;
 }
 
 bool is_light_queue_name(std::string_view name) {

@@ -149,22 +149,24 @@ void progress(Driver& d) {
   d.wait();
 }
 
+// 0: the housekeeper's turn, 1: a clean restart, 2: one after a kill.
+void tick_or_restart(Driver& d, int64_t what) {
+  if (what == 0) return d.tick();
+  what == 1 ? d.close() : d.kill();
+  d.open();
+}
+
 // Queues whose records hold several messages each, beside one of the other kind.
 void batch_queues(Driver& d) {
   const std::vector<std::string> topics = {"Batch", "A", "Batch"};
   d.open();
   for (int i = 0; i < 12; ++i) {
-    switch (d.number(0, 7)) {
+    const auto what = d.number(0, 7);
+    switch (what) {
       case 0:
-        d.tick();
-        break;
       case 1:
-        d.close();
-        d.open();
-        break;
       case 2:
-        d.kill();
-        d.open();
+        tick_or_restart(d, what);
         break;
       case 3:
         if (i > 4) d.delete_topic("Batch");
@@ -224,17 +226,12 @@ void light(Driver& d) {
 void mixed(Driver& d) {
   d.open();
   for (int i = 0; i < 14; ++i) {
-    switch (d.number(0, 9)) {
+    const auto what = d.number(0, 9);
+    switch (what) {
       case 0:
-        d.tick();
-        break;
       case 1:
-        d.close();
-        d.open();
-        break;
       case 2:
-        d.kill();
-        d.open();
+        tick_or_restart(d, what);
         break;
       case 3:
         d.delete_topic(both[static_cast<size_t>(d.number(0, 1))]);
