@@ -11,9 +11,35 @@ namespace merlin::wire {
 
 namespace {
 
-void append_number(Buffer& out, int64_t value) {
-  char* const to = reinterpret_cast<char*>(out.prepare(20));
-  out.commit(static_cast<size_t>(std::to_chars(to, to + 20, value).ptr - to));
+constexpr size_t number_chars_max = 20;
+constexpr size_t member_bytes_max = 24;  // of a member of extFields, without its key and value
+constexpr size_t tail_bytes_max = 192;   // of what follows extFields, without the remark
+
+// Writers of text into room that is there already; each returns where it ended.
+char* put_number(char* to, int64_t value) {
+  if (value >= 0 && value < 10) {
+    *to = static_cast<char>('0' + value);
+    return to + 1;
+  }
+  return std::to_chars(to, to + number_chars_max, value).ptr;
+}
+
+template <size_t N>
+char* put_literal(char* to, const char (&text)[N]) {
+  std::memcpy(to, text, N - 1);
+  return to + N - 1;
+}
+
+char* put_text(char* to, std::string_view text) {
+  std::memcpy(to, text.data(), text.size());
+  return to + text.size();
+}
+
+char* room(Buffer& out, size_t bytes) {
+  return reinterpret_cast<char*>(out.prepare(bytes));
+}
+void took(Buffer& out, const char* from, const char* to) {
+  out.commit(static_cast<size_t>(to - from));
 }
 
 // Writes the byte `c`, which may not stand in a JSON string as it is.
@@ -51,16 +77,15 @@ void append_escaped(Buffer& out, uint8_t c) {
 }  // namespace
 
 void append_json_string(Buffer& out, std::string_view text) {
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  if (find_not_plain(at, end) == end) {
-    uint8_t* const to = out.prepare(text.size() + 2);
+  char* const to = room(out, text.size() + 2);
+  if (copy_plain(text.data(), text.size(), to + 1)) {
     to[0] = '"';
-    std::copy(at, end, to + 1);
     to[text.size() + 1] = '"';
     out.commit(text.size() + 2);
     return;
   }
+  const char* at = text.data();
+  const char* const end = at + text.size();
   out.push('"');
   while (true) {
     const char* const stop = find_not_plain(at, end);
@@ -87,13 +112,16 @@ void append_json_string(Buffer& out, std::string_view text) {
 
 CommandWriter::CommandWriter(Buffer& out, Serialization serialization, const CommandHead& head)
     : out_(out), serialization_(serialization), start_(out.size()), head_(head) {
-  out_.prepare(256);
-  out_.commit(frame_prefix_bytes);
+  // Room for a whole answer as most are, so that what follows finds it.
+  char* const begin = room(out_, 512);
+  char* to = begin + frame_prefix_bytes;
   if (serialization_ == Serialization::json) {
-    out_.append(std::string_view("{\"code\":"));
-    append_number(out_, head_.code);
+    to = put_literal(to, "{\"code\":");
+    to = put_number(to, head_.code);
+    took(out_, begin, to);
     return;
   }
+  took(out_, begin, to);
   out_.append_be<int16_t>(static_cast<int16_t>(head_.code));
   out_.push(static_cast<uint8_t>(head_.language));
   out_.append_be<int16_t>(static_cast<int16_t>(head_.version));
@@ -106,43 +134,72 @@ CommandWriter::CommandWriter(Buffer& out, Serialization serialization, const Com
 }
 
 void CommandWriter::field(std::string_view key, std::string_view value) {
-  if (serialization_ == Serialization::json) {
-    out_.append(any_field_ ? std::string_view(",") : std::string_view(",\"extFields\":{"));
-    append_json_string(out_, key);
-    out_.push(':');
-    append_json_string(out_, value);
-  } else {
-    assert(key.size() <= INT16_MAX);
-    out_.append_be<int16_t>(static_cast<int16_t>(key.size()));
-    out_.append(key);
-    out_.append_be<int32_t>(static_cast<int32_t>(value.size()));
-    out_.append(value);
+  if (serialization_ != Serialization::json) return binary_field(key, value);
+  // Most keys and values are plain, and then each is looked at while it is copied; else the member is written again.
+  char* const begin = room(out_, key.size() + value.size() + member_bytes_max);
+  char* to = put_key_mark(begin);
+  if (copy_plain(key.data(), key.size(), to)) {
+    to = put_literal(to + key.size(), "\":\"");
+    if (copy_plain(value.data(), value.size(), to)) {
+      to += value.size();
+      *to++ = '"';
+      any_field_ = true;
+      return took(out_, begin, to);
+    }
   }
+  took(out_, begin, put_key_mark(begin) - 1);
+  append_json_string(out_, key);
+  out_.push(':');
+  append_json_string(out_, value);
   any_field_ = true;
 }
 
 void CommandWriter::field(std::string_view key, int64_t value) {
-  char text[20];
-  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+  char text[number_chars_max];
+  const char* const end = put_number(text, value);
   field(key, std::string_view(text, static_cast<size_t>(end - text)));
+}
+
+// What stands before a key: the comma or the opening of the object, and the quote.
+char* CommandWriter::put_key_mark(char* to) const {
+  return any_field_ ? put_literal(to, ",\"") : put_literal(to, ",\"extFields\":{\"");
+}
+
+void CommandWriter::binary_field(std::string_view key, std::string_view value) {
+  assert(key.size() <= INT16_MAX);
+  uint8_t* const to = out_.prepare(2 + key.size() + 4 + value.size());
+  store_be<int16_t>(to, static_cast<int16_t>(key.size()));
+  std::memcpy(to + 2, key.data(), key.size());
+  store_be<int32_t>(to + 2 + key.size(), static_cast<int32_t>(value.size()));
+  if (!value.empty()) std::memcpy(to + 6 + key.size(), value.data(), value.size());
+  out_.commit(6 + key.size() + value.size());
+}
+
+void CommandWriter::finish_json() {
+  char* begin = room(out_, tail_bytes_max);
+  char* to = begin;
+  if (any_field_) *to++ = '}';
+  to = put_literal(to, ",\"flag\":");
+  to = put_number(to, head_.flag);
+  to = put_literal(to, ",\"language\":\"");
+  to = put_text(to, language_name(head_.language));
+  to = put_literal(to, "\",\"opaque\":");
+  to = put_number(to, head_.opaque);
+  if (!head_.remark.empty()) {
+    to = put_literal(to, ",\"remark\":");
+    took(out_, begin, to);
+    append_json_string(out_, head_.remark);
+    begin = to = room(out_, tail_bytes_max);
+  }
+  to = put_literal(to, ",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":");
+  to = put_number(to, head_.version);
+  *to++ = '}';
+  took(out_, begin, to);
 }
 
 size_t CommandWriter::finish(size_t body_size) {
   if (serialization_ == Serialization::json) {
-    if (any_field_) out_.push('}');
-    out_.append(std::string_view(",\"flag\":"));
-    append_number(out_, head_.flag);
-    out_.append(std::string_view(",\"language\":\""));
-    out_.append(language_name(head_.language));
-    out_.append(std::string_view("\",\"opaque\":"));
-    append_number(out_, head_.opaque);
-    if (!head_.remark.empty()) {
-      out_.append(std::string_view(",\"remark\":"));
-      append_json_string(out_, head_.remark);
-    }
-    out_.append(std::string_view(",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":"));
-    append_number(out_, head_.version);
-    out_.push('}');
+    finish_json();
   } else {
     const size_t ext_size = out_.size() - ext_length_at_ - 4;
     store_be<int32_t>(out_.data() + ext_length_at_, static_cast<int32_t>(ext_size));

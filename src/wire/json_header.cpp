@@ -1,8 +1,10 @@
 #include "wire/json_header.h"
 
+#include <bit>
 #include <cassert>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "merlin/base/utf8.h"
@@ -24,6 +26,15 @@ bool is_blank(char c) {
 }
 bool ends_scalar(char c) {
   return c == ',' || c == '}' || c == ']' || is_blank(c);
+}
+
+// REQUIRES: four bytes at p.
+bool opens_value(const char* p) {
+  uint32_t four = 0;
+  std::memcpy(&four, p, 4);
+  constexpr uint32_t mask = std::endian::native == std::endian::little ? 0x00FFFFFF : 0xFFFFFF00;
+  constexpr uint32_t marks = std::endian::native == std::endian::little ? 0x00223A22 : 0x223A2200;  // ":"
+  return (four & mask) == marks;
 }
 
 class Scanner {
@@ -74,6 +85,10 @@ class Scanner {
   bool head_member(std::string_view name, CommandView& out);
   bool ext_fields();
   bool plain_ext_fields();
+  template <size_t N>
+  bool take_literal(const char (&text)[N]);
+  bool take_digits(int32_t& out);
+  bool java_head(CommandView& out);
   bool language(Language& out);
 
   const char* const begin_;
@@ -143,7 +158,13 @@ bool Scanner::unescape(const char* start, const char* stop, std::string_view& ou
   while (true) {
     if (at_ == end_) return fail("string without end");
     if (*at_++ == '"') break;
-    if (!escape(to)) return false;
+    // The two separators of the properties string, in every message.
+    if (end_ - at_ >= 5 && std::memcmp(at_, "u000", 4) == 0 && (at_[4] == '1' || at_[4] == '2')) {
+      *to++ = static_cast<char>(at_[4] - '0');
+      at_ += 5;
+    } else if (!escape(to)) {
+      return false;
+    }
     at_ = copy_to_quote_or_backslash(at_, end_, to);
   }
   const auto size = static_cast<size_t>(to - text);
@@ -159,12 +180,6 @@ bool Scanner::escape(char*& to) {
   const char c = *at_++;
   switch (c) {
     case 'u': {
-      // The two separators of the properties string, in every message.
-      if (end_ - at_ >= 4 && std::memcmp(at_, "000", 3) == 0 && (at_[3] == '1' || at_[3] == '2')) {
-        *to++ = static_cast<char>(at_[3] - '0');
-        at_ += 4;
-        return true;
-      }
       char32_t unit = 0;
       if (!code_unit(unit)) return false;
       if (unit < 0x80) {
@@ -350,9 +365,13 @@ bool Scanner::language(Language& out) {
 bool Scanner::plain_ext_fields() {
   const char* at = at_;
   bool closed = false;
-  while (!closed && at < end_ && *at == '"' && scratch_.fields.size() < ext_fields_limit) {
-    const char* const key_end = find_quote_or_backslash(at + 1, end_);
-    if (end_ - key_end < 3 || key_end[0] != '"' || key_end[1] != ':' || key_end[2] != '"') break;
+  while (!closed && end_ - at >= 8 && *at == '"' && scratch_.fields.size() < ext_fields_limit) {
+    const char* key_end = at + 2;
+    // The keys of the most frequent request are single letters.
+    if (!opens_value(key_end) || at[1] == '"' || at[1] == '\\') {
+      key_end = find_quote_or_backslash(at + 1, end_);
+      if (end_ - key_end < 4 || !opens_value(key_end)) break;
+    }
     const char* const text = key_end + 3;
     const char* text_end = find_quote_or_backslash(text, end_);
     if (end_ - text_end < 2) break;
@@ -424,7 +443,46 @@ bool Scanner::head_member(std::string_view name, CommandView& out) {
   return value(ignored);
 }
 
+// The text that must follow, or nothing is taken.
+template <size_t N>
+bool Scanner::take_literal(const char (&text)[N]) {
+  if (static_cast<size_t>(end_ - at_) < N - 1 || std::memcmp(at_, text, N - 1) != 0) return false;
+  at_ += N - 1;
+  return true;
+}
+
+// A number of up to nine digits without sign, or nothing is taken.
+bool Scanner::take_digits(int32_t& out) {
+  const char* p = at_;
+  uint32_t value = 0;
+  while (p < end_ && p - at_ < 10 && static_cast<uint8_t>(*p - '0') < 10)
+    value = value * 10 + static_cast<uint8_t>(*p++ - '0');
+  if (p == at_ || p - at_ == 10) return false;
+  at_ = p;
+  out = static_cast<int32_t>(value);
+  return true;
+}
+
+// The order and form in which Java's clients write a request without remark. What it fills in before it gives up is
+// written again by the general way.
+bool Scanner::java_head(CommandView& out) {
+  if (!take_literal("{\"code\":") || !take_digits(out.code)) return false;
+  if (take_literal(",\"extFields\":{")) {
+    if (!plain_ext_fields()) return false;
+  }
+  if (!take_literal(",\"flag\":") || !take_digits(out.flag)) return false;
+  if (!take_literal(",\"language\":\"JAVA\",\"opaque\":") || !take_digits(out.opaque)) return false;
+  if (!take_literal(",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":") || !take_digits(out.version)) return false;
+  out.language = Language::java;
+  return take_literal("}") && at_ == end_;
+}
+
 bool Scanner::head(CommandView& out) {
+  if (java_head(out)) return true;
+  out.code = out.flag = out.opaque = out.version = 0;
+  at_ = begin_;
+  arena_used_ = 0;
+  scratch_.fields.clear();
   if (!members([this, &out](std::string_view name) { return head_member(name, out); })) return false;
   skip_blanks();
   return at_ == end_ || fail("bytes behind the closing }");

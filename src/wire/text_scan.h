@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -70,6 +71,54 @@ inline const char* find_not_plain(const char* p, const char* end) {
 #endif
   while (p < end && *p != '"' && *p != '\\' && static_cast<uint8_t>(*p) >= 0x20 && static_cast<uint8_t>(*p) < 0x80) ++p;
   return p;
+}
+
+// Copies n bytes of text to `to`. False, with `to` half written, when one of them may not stand in JSON as it is (see
+// find_not_plain). Never reads outside [from, from + n), never writes outside [to, to + n).
+inline bool copy_plain(const char* from, size_t n, char* to) {
+#if defined(__SSE2__)
+  const auto not_plain = [](__m128i block) {
+    return _mm_or_si128(
+        _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'))),
+        _mm_cmplt_epi8(block, _mm_set1_epi8(' ')));
+  };
+  if (n >= 16) {
+    __m128i bad = _mm_setzero_si128();
+    const auto step = [&](size_t at) {
+      const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + at));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + at), block);
+      bad = _mm_or_si128(bad, not_plain(block));
+    };
+    for (size_t at = 0; at + 16 < n; at += 16) step(at);
+    step(n - 16);  // overlaps what went before
+    return _mm_movemask_epi8(bad) == 0;
+  }
+  if (n >= 8) {
+    int64_t first = 0;
+    int64_t last = 0;
+    std::memcpy(&first, from, 8);
+    std::memcpy(&last, from + n - 8, 8);
+    std::memcpy(to, &first, 8);
+    std::memcpy(to + n - 8, &last, 8);
+    return _mm_movemask_epi8(not_plain(_mm_set_epi64x(last, first))) == 0;
+  }
+  if (n >= 4) {
+    int32_t first = 0;
+    int32_t last = 0;
+    std::memcpy(&first, from, 4);
+    std::memcpy(&last, from + n - 4, 4);
+    std::memcpy(to, &first, 4);
+    std::memcpy(to + n - 4, &last, 4);
+    return _mm_movemask_epi8(not_plain(_mm_set_epi32(0x20202020, 0x20202020, last, first))) == 0;
+  }
+#endif
+  bool plain = true;
+  for (size_t i = 0; i < n; ++i) {
+    const auto c = static_cast<uint8_t>(from[i]);
+    to[i] = from[i];
+    plain = plain && c != '"' && c != '\\' && c >= 0x20 && c < 0x80;
+  }
+  return plain;
 }
 
 }  // namespace merlin::wire

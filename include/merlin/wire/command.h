@@ -111,6 +111,10 @@ class CommandWriter {
   size_t finish(size_t body_size);
 
  private:
+  char* put_key_mark(char* to) const;
+  void binary_field(std::string_view key, std::string_view value);
+  void finish_json();
+
   Buffer& out_;
   const Serialization serialization_;
   const size_t start_;

@@ -67,9 +67,9 @@ bool parse_signed(std::string_view text, T& out) {
 // As Java's parseInt and parseLong: an optional sign, then decimal digits, nothing else.
 template <class T>
 bool parse_integer(std::string_view text, T& out) {
-  // Most numbers are short and without sign; up to nine digits fit any of the types.
-  if (!text.empty() && text.size() <= 9) {
-    uint32_t value = 0;
+  // Most numbers are short and without sign: up to nine digits fit an int32_t, up to 18 an int64_t.
+  if (!text.empty() && text.size() <= (sizeof(T) == 8 ? 18 : 9)) {
+    std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t> value = 0;
     for (const char c : text) {
       const uint32_t digit = static_cast<uint32_t>(static_cast<unsigned char>(c)) - '0';
       if (digit > 9) return parse_signed(text, out);
@@ -138,6 +138,31 @@ Error field_does_not_parse(std::string_view key, std::string_view value);
 
 }  // namespace detail
 
+namespace detail {
+
+// Reads the fields as long as they come in the table's order (left out ones may be left out), with each row's key and
+// type known to the compiler. Returns how many it took; `seen` gets their bits. Stops where a value does not parse.
+template <class H, size_t... I>
+size_t take_in_order(std::span<const ExtField> ext, H& header, uint64_t& seen, std::index_sequence<I...>) {
+  size_t next = 0;
+  uint64_t bits = 0;
+  const auto row = [&]<size_t Row>() {
+    constexpr std::string_view key = std::get<Row>(H::fields).key;
+    if (next == ext.size()) return false;
+    const ExtField& field = ext[next];
+    if (field.key.size() != key.size() || std::memcmp(field.key.data(), key.data(), key.size()) != 0) return true;
+    if (!parse_value(field.value, header.*(std::get<Row>(H::fields).member))) return false;
+    bits |= uint64_t{1} << Row;
+    ++next;
+    return true;
+  };
+  (row.template operator()<I>() && ...);
+  seen = bits;
+  return next;
+}
+
+}  // namespace detail
+
 template <class H>
 Result<H> decode_header(const CommandView& command) {
   using Rows = detail::HeaderRows<H>;
@@ -146,8 +171,9 @@ Result<H> decode_header(const CommandView& command) {
   if constexpr (Rows::count > 0) {
     H& header = *result;
     uint64_t seen = 0;
+    const size_t taken = detail::take_in_order(command.ext, header, seen, std::make_index_sequence<Rows::count>());
     size_t hint = 0;
-    for (const ExtField& field : command.ext) {
+    for (const ExtField& field : command.ext.subspan(taken)) {
       if (field.key.empty()) continue;
       const size_t i = Rows::find(field.key, hint);
       if (i == Rows::count) continue;
