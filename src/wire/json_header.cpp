@@ -451,13 +451,17 @@ bool Scanner::take_literal(const char (&text)[N]) {
   return true;
 }
 
-// A number of up to nine digits without sign, or nothing is taken.
+// A number without sign that fits, or nothing is taken.
 bool Scanner::take_digits(int32_t& out) {
+  constexpr int digits_max = 10;
   const char* p = at_;
-  uint32_t value = 0;
-  while (p < end_ && p - at_ < 10 && static_cast<uint8_t>(*p - '0') < 10)
-    value = value * 10 + static_cast<uint8_t>(*p++ - '0');
-  if (p == at_ || p - at_ == 10) return false;
+  uint64_t value = 0;
+  for (; p < end_ && p - at_ <= digits_max; ++p) {
+    const uint32_t digit = static_cast<uint32_t>(static_cast<uint8_t>(*p)) - '0';
+    if (digit > 9) break;
+    value = value * 10 + digit;
+  }
+  if (p == at_ || p - at_ > digits_max || value > INT32_MAX) return false;
   at_ = p;
   out = static_cast<int32_t>(value);
   return true;
@@ -471,15 +475,19 @@ bool Scanner::java_head(CommandView& out) {
     if (!plain_ext_fields()) return false;
   }
   if (!take_literal(",\"flag\":") || !take_digits(out.flag)) return false;
-  if (!take_literal(",\"language\":\"JAVA\",\"opaque\":") || !take_digits(out.opaque)) return false;
+  if (!take_literal(",\"language\":\"")) return false;
+  const char* const name = at_;
+  at_ = find_quote_or_backslash(at_, end_);
+  out.language = language_from_name({name, static_cast<size_t>(at_ - name)});
+  if (!take_literal("\",\"opaque\":") || !take_digits(out.opaque)) return false;
   if (!take_literal(",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":") || !take_digits(out.version)) return false;
-  out.language = Language::java;
   return take_literal("}") && at_ == end_;
 }
 
 bool Scanner::head(CommandView& out) {
   if (java_head(out)) return true;
   out.code = out.flag = out.opaque = out.version = 0;
+  out.language = Language::java;
   at_ = begin_;
   arena_used_ = 0;
   scratch_.fields.clear();
