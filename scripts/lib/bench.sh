@@ -1,5 +1,5 @@
-# bench: the load tool against a broker that is started for it, or against two in turns; restart and queues: what the
-# store costs as it grows; sync: what SYNC_FLUSH costs.
+# bench: the load tool against a broker that is started for it, or against two in turns; core: instructions and
+# allocations per message; restart and queues: what the store costs as it grows; sync: what SYNC_FLUSH costs.
 
 verb_bench() {
   local mode=single
@@ -11,6 +11,15 @@ verb_bench() {
     restart | queues | sync)
       mode=$1
       shift
+      ;;
+    core)
+      shift
+      need_build
+      step "build release"
+      build_preset release core_path
+      step "bench core"
+      python3 -B scripts/lib/core_path.py "$@"
+      return
       ;;
   esac
   # Help needs no build.

@@ -1,4 +1,4 @@
-# check: what a reviewer would find by machine. Steps: format, headers, tidy, asan, tsan.
+# check: what a reviewer would find by machine. Steps: format, headers, tidy, core, asan, tsan.
 
 # The C++ files of the project; with `changed`, those that differ from the main branch's last commit or are new.
 cpp_files() {
@@ -36,6 +36,12 @@ check_tidy() {
   xargs -r -P "$(job_count)" -n 1 clang-tidy-19 -p build/clang --quiet <<<"$files" 2>build/clang-tidy.err
 }
 
+# Instructions and allocations per message against the accepted values.
+check_core() {
+  build_preset release core_path
+  python3 -B scripts/lib/core_path.py --check
+}
+
 # All tests under a sanitizer. The suppressions name what a library does and why that is no bug of ours.
 check_sanitizer() {
   local preset=$1
@@ -61,12 +67,12 @@ verb_check() {
   local steps=() name failed=() started
   for name in "$@"; do
     case $name in
-      format | headers | tidy | asan | tsan) steps+=("$name") ;;
+      format | headers | tidy | core | asan | tsan) steps+=("$name") ;;
       --all) check_all_files=1 ;;
-      *) fail "unknown step '$name': format, headers, tidy [--all], asan, tsan" ;;
+      *) fail "unknown step '$name': format, headers, tidy [--all], core, asan, tsan" ;;
     esac
   done
-  [ ${#steps[@]} -eq 0 ] && steps=(format headers tidy asan tsan)
+  [ ${#steps[@]} -eq 0 ] && steps=(format headers tidy core asan tsan)
   need_build
   need_check
   mkdir -p build

@@ -8,7 +8,8 @@ fail() {
 }
 
 build_packages=(g++ cmake ninja-build ccache mold pkg-config git python3 libboost1.81-dev libspdlog-dev libfmt-dev
-  nlohmann-json3-dev libdeflate-dev librocksdb-dev zlib1g-dev libssl-dev libgtest-dev libgmock-dev libbenchmark-dev)
+  nlohmann-json3-dev libdeflate-dev librocksdb-dev zlib1g-dev libssl-dev libgtest-dev libgmock-dev libbenchmark-dev
+  valgrind)
 test_packages=(openjdk-17-jdk-headless maven ca-certificates strace)
 check_packages=(clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev)
 
