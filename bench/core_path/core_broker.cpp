@@ -1,8 +1,10 @@
 #include "core_broker.h"
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <future>
+#include <thread>
 
 #include "config/broker_options.h"
 #include "door/remoting/produce.h"
@@ -180,6 +182,16 @@ int64_t CoreBroker::readable() const {
     if (const auto* q = parts_->store.find_queue(topic, queue)) sum += parts_->store.max_offset(q);
   }
   return sum;
+}
+
+void CoreBroker::wait_until_indexed() const {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  for (;;) {
+    const store::StoreStats stats = parts_->store.stats();
+    if (stats.indexed_offset >= stats.max_physical_offset) return;
+    if (std::chrono::steady_clock::now() > give_up) die("the key index", "it does not come to the end of the log");
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
 }
 
 }  // namespace merlin::bench

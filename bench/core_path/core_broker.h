@@ -63,6 +63,8 @@ class CoreBroker {
   rpc::Dispatcher& dispatcher();
   // Messages of the topic that can be read.
   int64_t readable() const;
+  // Until the key index has everything.
+  void wait_until_indexed() const;
 
  private:
   struct Parts;

@@ -6,7 +6,8 @@
 //   core_path --list                the cases
 //
 // Only whole bursts are measured, each with other keys, queues and opaques, after a warm-up; making the requests and
-// looking at the answers is not. Every answer must be SUCCESS, and what was sent must be readable.
+// looking at the answers is not. Other threads work until the key index has everything, uncounted. Every answer must be
+// SUCCESS, and what was sent must be readable.
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -80,11 +81,13 @@ class Run {
     const int64_t bursts = (count + per_burst - 1) / per_burst;
     if (case_.pull) fill((warm_up_bursts + bursts) * per_burst);
     for (int64_t i = 0; i < warm_up_bursts; ++i) burst(nullptr);
+    broker_.wait_until_indexed();
     Cost cost;
     const int64_t all_before = heap::all();
     const int64_t own_before = heap::own();
     CALLGRIND_START_INSTRUMENTATION;
     for (int64_t i = 0; i < bursts; ++i) burst(&cost);
+    broker_.wait_until_indexed();
     CALLGRIND_STOP_INSTRUMENTATION;
     cost.other_allocations = heap::all() - all_before - (heap::own() - own_before);
     cost.messages = bursts * per_burst;

@@ -80,11 +80,28 @@ def run_json(command):
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
+def callgrind(case, count, profile, *options):
+    return run_json(["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={profile}",
+                     *options, PROGRAM, case, str(count)])
+
+
+def measure_others(case, count):
+    """Instructions per message of the threads behind: the key index most of all. It varies with their pauses."""
+    for old in WORK.glob("others.callgrind*"):
+        old.unlink()
+    run = callgrind(case, count, WORK / "others.callgrind", "--separate-threads=yes")
+    others = collections.Counter()
+    for part in WORK.glob("others.callgrind-*"):
+        own = instructions_by_function(part)
+        if not any("bench::" in name for name in own):  # the measured thread also makes the requests
+            others.update(own)
+    return {"messages": run["messages"], "instructions": sum(others.values()) / run["messages"], "functions": others}
+
+
 def measure(case, count):
     WORK.mkdir(parents=True, exist_ok=True)
     profile = WORK / f"{case}.callgrind"
-    run = run_json(["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no",
-                    f"--callgrind-out-file={profile}", PROGRAM, case, str(count)])
+    run = callgrind(case, count, profile, "--collect-atstart=no")
     native = run_json([PROGRAM, case, str(2 * count)])
     own = instructions_by_function(profile)
     return {"messages": run["messages"], "instructions": sum(own.values()) / run["messages"],
@@ -117,16 +134,19 @@ def write_accepted(results):
 
 
 def print_table(results, accepted):
-    print(f"{'per message':14}{'instructions':>14}{'accepted':>12}{'':>9}{'allocations':>13}{'CPU ns (noisy)':>16}")
+    others = any("others" in result for result in results.values())
+    print(f"{'per message':14}{'instructions':>14}{'accepted':>12}{'':>9}{'allocations':>13}{'CPU ns (noisy)':>16}" +
+          (f"{'other threads':>16}" if others else ""))
     for case, result in results.items():
         before = accepted.get(case)
         change = f"{100 * (result['instructions'] / before[0] - 1):+.1f} %" if before else ""
         print(f"{case:14}{result['instructions']:>14,.0f}{before[0] if before else 0:>12,.0f}{change:>9}"
-              f"{result['allocations']:>13.2f}{result['cpu_ns']:>16,.0f}")
+              f"{result['allocations']:>13.2f}{result['cpu_ns']:>16,.0f}" +
+              (f"{result['others']['instructions']:>16,.0f}" if others else ""))
 
 
 def print_functions(case, result, top):
-    print(f"\n{case}: {result['instructions']:,.0f} instructions per message, by function, with what is inlined into it")
+    print(f"\n{case}: {result['instructions']:,.0f} instructions per message, by function with what it inlines")
     shown = collections.Counter()
     for name, count in result["functions"].items():
         shown[short(name)] += count
@@ -156,12 +176,15 @@ def main():
     parser.add_argument("--case", action="append", choices=cases, help="may be repeated; default: all")
     parser.add_argument("--count", type=int, default=10_000, help="messages in each measured run")
     parser.add_argument("--top", type=int, default=15, help="functions shown of each case")
+    parser.add_argument("--others", action="store_true", help="also the instructions of the threads behind")
     parser.add_argument("--accept", action="store_true", help="write the accepted values")
     parser.add_argument("--check", action="store_true", help="compare with the accepted values, show no functions")
     arguments = parser.parse_args()
     if arguments.accept and arguments.case:
         parser.error("--accept takes all cases")
     results = {case: measure(case, arguments.count) for case in arguments.case or cases}
+    for case, result in results.items() if arguments.others else []:
+        result["others"] = measure_others(case, arguments.count)
     made_by, accepted = read_accepted()
     print_table(results, accepted)
     if arguments.accept:
@@ -169,6 +192,8 @@ def main():
     if not arguments.check:
         for case, result in results.items():
             print_functions(case, result, arguments.top)
+            if "others" in result:
+                print_functions(case + ", other threads", result["others"], arguments.top)
         return 0
     if made_by != compiler():
         print(f"not compared: the accepted values were made with g++ {made_by}, this is g++ {compiler()}")
