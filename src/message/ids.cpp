@@ -5,6 +5,10 @@
 #include <random>
 #include <unistd.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "merlin/base/bytes.h"
 
 namespace merlin::message {
@@ -13,7 +17,20 @@ namespace {
 
 size_t write_hex(const uint8_t* from, size_t size, char* out) {
   constexpr char digits[] = "0123456789ABCDEF";
-  for (size_t i = 0; i < size; ++i) {
+  size_t i = 0;
+#if defined(__SSE2__)
+  // Eight bytes at a time: the nibbles side by side, then '0' + nibble, and 7 more from A on.
+  for (; i + 8 <= size; i += 8) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from + i));
+    const __m128i low_bits = _mm_set1_epi8(15);
+    const __m128i nibbles =
+        _mm_unpacklo_epi8(_mm_and_si128(_mm_srli_epi16(bytes, 4), low_bits), _mm_and_si128(bytes, low_bits));
+    const __m128i letters = _mm_and_si128(_mm_cmpgt_epi8(nibbles, _mm_set1_epi8(9)), _mm_set1_epi8('A' - '0' - 10));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * i),
+                     _mm_add_epi8(_mm_add_epi8(nibbles, _mm_set1_epi8('0')), letters));
+  }
+#endif
+  for (; i < size; ++i) {
     out[2 * i] = digits[from[i] >> 4];
     out[2 * i + 1] = digits[from[i] & 15];
   }

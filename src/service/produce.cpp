@@ -120,20 +120,41 @@ Produce::Produce(ProduceSettings settings, const Clock& clock, store::MessageSto
       uniq_keys_(settings_.store_host, clock),
       tail_(make_tail(settings_)) {}
 
+namespace {
+
+ProduceBurst::CachedTopic make_cached(meta::TopicPtr config) {
+  ProduceBurst::CachedTopic cached;
+  cached.queues.resize(static_cast<size_t>(std::max({config->write_queue_nums, config->read_queue_nums, 1})));
+  cached.send_forbidden = message::is_send_forbidden_topic(config->name);
+  cached.config = std::move(config);
+  return cached;
+}
+
+}  // namespace
+
 ProduceBurst::CachedTopic* Produce::topic(std::string_view name, ProduceBurst& burst) {
   const uint64_t generation = topics_.generation();
   if (generation != burst.topics_generation || burst.topics.size() > ProduceBurst::topic_cache_max) {
     burst.topics.clear();
     burst.topics_generation = generation;
+    burst.last_topic = nullptr;
   }
-  const auto it = burst.topics.find(name);
-  if (it != burst.topics.end()) return &it->second;
-  meta::TopicPtr config = topics_.find(name);
-  if (!config) return nullptr;
-  ProduceBurst::CachedTopic cached;
-  cached.queues.resize(static_cast<size_t>(std::max({config->write_queue_nums, config->read_queue_nums, 1})));
-  cached.config = std::move(config);
-  return &burst.topics.emplace(std::string(name), std::move(cached)).first->second;
+  if (burst.last_topic != nullptr && *burst.last_name == name) return burst.last_topic;
+  auto it = burst.topics.find(name);
+  if (it == burst.topics.end()) {
+    meta::TopicPtr config = topics_.find(name);
+    if (!config) return nullptr;
+    it = burst.topics.emplace(std::string(name), make_cached(std::move(config))).first;
+  }
+  burst.last_name = &it->first;
+  burst.last_topic = &it->second;
+  return burst.last_topic;
+}
+
+store::ConsumeQueue* Produce::queue_of(ProduceBurst::CachedTopic& topic, int32_t queue_id) {
+  store::ConsumeQueue*& queue = topic.queues[static_cast<size_t>(queue_id)];
+  if (queue == nullptr) queue = store_.queue(topic.config->name, queue_id, topic.config->is_batch_queue());
+  return queue;
 }
 
 Refusal Produce::check_names(const SendRequest& request) const {
@@ -150,7 +171,7 @@ Refusal Produce::prepare(const SendRequest& request, ProduceBurst& burst, Placed
     if (Refusal r = find_light_topic(request, burst); !r.ok()) return r;
   }
   ProduceBurst::CachedTopic* cached = is_light ? &burst.light_topic : topic(request.topic, burst);
-  if (cached == nullptr || message::is_send_forbidden_topic(request.topic)) {
+  if (cached == nullptr || cached->send_forbidden) {
     // A topic in the table has passed the name rules when it was made.
     if (Refusal r = check_names(request); !r.ok()) return r;
     return {Outcome::needs_worker, {}};
@@ -260,9 +281,7 @@ Refusal Produce::add_single(const SendRequest& request, ProduceBurst::CachedTopi
   item.spec.properties = properties;
   item.spec.properties_tail = tail;
   item.tags_code = scan.tags.empty() ? 0 : message::java_hash(scan.tags);
-  store::ConsumeQueue*& queue = topic.queues[static_cast<size_t>(queue_id)];
-  if (queue == nullptr) queue = store_.queue(request.topic, queue_id, topic.config->is_batch_queue());
-  item.queue = queue;
+  item.queue = queue_of(topic, queue_id);
   if (settings_.multi_dispatch && !scan.multi_dispatch.empty()) {
     if (Refusal r = enter_light_queues(scan.multi_dispatch, request.topic, queue_id, burst, item); !r.ok()) return r;
   }
@@ -286,7 +305,7 @@ Refusal Produce::add_batch(const SendRequest& request, ProduceBurst::CachedTopic
     return too_large(request.body.size(), 0);
   }
   const int32_t queue_id = pick_queue(request, *topic.config, burst);
-  store::ConsumeQueue* queue = store_.queue(request.topic, queue_id, topic.config->is_batch_queue());
+  store::ConsumeQueue* const queue = queue_of(topic, queue_id);
   const size_t first = burst.items.size();
   ByteView rest = request.body;
   Refusal refusal;
@@ -365,7 +384,7 @@ Refusal Produce::add_inner_batch(const SendRequest& request, ProduceBurst::Cache
   if (properties.size() + tail.size() + 1 > message::properties_length_max) {
     return too_large(request.body.size(), properties.size() + tail.size());
   }
-  item.queue = store_.queue(request.topic, queue_id, true);
+  item.queue = queue_of(topic, queue_id);
   if (!store::is_batch_queue(item.queue)) {
     return {Outcome::message_illegal,
             fmt::format("topic[{}] has queue.type=BatchCQ, but its messages are in queues of another kind: delete the "

@@ -60,6 +60,7 @@ struct ProduceBurst {
   struct CachedTopic {
     meta::TopicPtr config;
     std::vector<store::ConsumeQueue*> queues;
+    bool send_forbidden = false;
   };
   struct StringHash {
     using is_transparent = void;
@@ -76,6 +77,9 @@ struct ProduceBurst {
   // Topics looked up before, until any topic changes.
   std::unordered_map<std::string, CachedTopic, StringHash, std::equal_to<>> topics;
   uint64_t topics_generation = 0;
+  // The entry of `topics` that was asked for last: one connection mostly sends to one topic.
+  const std::string* last_name = nullptr;
+  CachedTopic* last_topic = nullptr;
   uint32_t next_random = 1;
 
   bool empty() const { return items.empty(); }
@@ -126,6 +130,8 @@ class Produce {
 
  private:
   ProduceBurst::CachedTopic* topic(std::string_view name, ProduceBurst& burst);
+  // The queue with that id; ids are below the larger of the topic's two numbers of queues.
+  store::ConsumeQueue* queue_of(ProduceBurst::CachedTopic& topic, int32_t queue_id);
   Refusal check_names(const SendRequest& request) const;
   Refusal find_light_topic(const SendRequest& request, ProduceBurst& burst);
   Refusal refuse_light(const Error& error) const;
