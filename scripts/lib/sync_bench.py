@@ -77,7 +77,7 @@ def main():
         library = slow_library(arguments.slow_ms)
         command = f"env LD_PRELOAD={library} {command}"
         environment["LD_PRELOAD"] = str(library)
-    brokers = {name: bench.Broker(name, command, arguments.port + 10 * i, name == "sync")
+    brokers = {name: bench.Broker(name, command, arguments.port + 10 * i, [f"flushDiskType={name.upper()}_FLUSH"])
                for i, name in enumerate(["sync", "async"])}
     rows = {"fdatasync p50 us": [], "1 producer p50 us": [], "64 producers sync msg/s": [], "64 producers async msg/s": []}
 

@@ -1,0 +1,97 @@
+"""The workloads of scripts/dev bench: what is run, under which configuration, and what is shown of it."""
+
+import dataclasses
+
+PRODUCE = ["produce", "--size", "128"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    name: str
+    title: str
+    arguments: list  # of merlin-bench
+    headline: str = "messages_per_second"  # the metric of the plot
+    keys: tuple = ()  # lines of the brokers' configuration; workloads with the same ones share their brokers
+    seconds: int = 0  # measured; 0: what the command line says
+    before: tuple = ()  # arguments of a run that makes what this one reads
+    kind: str = "load"  # load, or start: exec to the first SEND_OK
+
+
+SYNC = ("flushDiskType=SYNC_FLUSH",)
+ONE, TWO = ("merlinReactors=1",), ("merlinReactors=2",)
+LATENCY = "p99_us"
+
+ALL = [
+    Workload("8x64", "128 B sends, 8 connections x 64 in flight, JSON headers",
+             [*PRODUCE, "--connections", "8", "--in-flight", "64"]),
+    Workload("8x64-binary", "the same with binary headers",
+             [*PRODUCE, "--connections", "8", "--in-flight", "64", "--binary"]),
+    Workload("8x64-1k", "the same with 1 KiB bodies",
+             ["produce", "--size", "1024", "--connections", "8", "--in-flight", "64"]),
+    Workload("64x16", "128 B sends, 64 connections x 16 in flight",
+             [*PRODUCE, "--connections", "64", "--in-flight", "16"]),
+    Workload("1x1", "128 B sends, 1 connection x 1 in flight", [*PRODUCE, "--connections", "1", "--in-flight", "1"],
+             headline="p50_us"),
+    Workload("batch", "batches of 32 x 128 B, counted when consumable",
+             [*PRODUCE, "--connections", "8", "--in-flight", "8", "--batch", "32"]),
+    Workload("consume", "pulls of 32 from a cached backlog",
+             ["consume", "--passes", "3"],
+             before=(*PRODUCE, "--connections", "8", "--in-flight", "8", "--batch", "32", "--seconds", "3", "--warmup",
+                     "0")),
+    Workload("e2e-12000", "1 KiB at 12 000 a second, sends beside long polls",
+             ["e2e", "--rate", "12000", "--size", "1024", "--connections", "8", "--consumers", "4"], headline=LATENCY),
+    Workload("e2e-30000", "1 KiB at 30 000 a second, sends beside long polls",
+             ["e2e", "--rate", "30000", "--size", "1024", "--connections", "8", "--consumers", "4"], headline=LATENCY),
+    Workload("rate-6000", "1 KiB sends at 6 000 a second",
+             ["produce", "--size", "1024", "--connections", "8", "--in-flight", "64", "--rate", "6000"],
+             headline=LATENCY),
+    Workload("rate-12000", "1 KiB sends at 12 000 a second",
+             ["produce", "--size", "1024", "--connections", "8", "--in-flight", "64", "--rate", "12000"],
+             headline=LATENCY),
+    Workload("rate-12000-long", "1 KiB sends at 12 000 a second for five minutes, over rolls of the log",
+             ["produce", "--size", "1024", "--connections", "8", "--in-flight", "64", "--rate", "12000"],
+             headline=LATENCY, seconds=300),
+    Workload("10000x1", "128 B sends, 10 000 connections x 1 in flight",
+             [*PRODUCE, "--connections", "10000", "--in-flight", "1"]),
+    Workload("1-reactor", "64 x 16 with one reactor", [*PRODUCE, "--connections", "64", "--in-flight", "16"], keys=ONE),
+    Workload("2-reactors", "64 x 16 with two reactors", [*PRODUCE, "--connections", "64", "--in-flight", "16"], keys=TWO),
+    Workload("sync-1x1", "SYNC_FLUSH, 1 KiB, 1 connection x 1",
+             ["produce", "--size", "1024", "--connections", "1", "--in-flight", "1"], headline="p50_us", keys=SYNC),
+    Workload("sync-64x1", "SYNC_FLUSH, 1 KiB, 64 connections x 1",
+             ["produce", "--size", "1024", "--connections", "64", "--in-flight", "1"], keys=SYNC),
+    Workload("sync-64x16", "SYNC_FLUSH, 1 KiB, 64 connections x 16",
+             ["produce", "--size", "1024", "--connections", "64", "--in-flight", "16"], keys=SYNC),
+    Workload("async-64x16-1k", "for comparison: ASYNC_FLUSH, 1 KiB, 64 connections x 16",
+             ["produce", "--size", "1024", "--connections", "64", "--in-flight", "16"]),
+    Workload("start", "exec to the first SEND_OK, empty store", [], headline="exec_to_first_send_ms", kind="start"),
+]
+BY_NAME = {workload.name: workload for workload in ALL}
+DEFAULT = ["1x1", "8x64", "8x64-1k", "64x16", "batch", "consume"]
+DEFAULT_SYNC = ["sync-64x1", "sync-64x16"]
+# The table of what MerlinMQ wants to show beside Apache's broker.
+TABLE = ["8x64", "8x64-binary", "64x16", "1x1", "batch", "consume", "e2e-12000", "e2e-30000", "rate-12000", "10000x1",
+         "1-reactor", "2-reactors", "async-64x16-1k", "sync-1x1", "sync-64x1", "sync-64x16", "start"]
+
+# Name in the tool's result, label, decimals, whether more is better.
+METRICS = [
+    ("messages_per_second", "msg/s", 0, True),
+    ("broker_cpu_s_per_million", "CPU-s/M", 2, False),
+    ("broker_cores", "broker cores", 2, None),
+    ("own_cores", "tool cores", 2, None),
+    ("p50_us", "p50 us", 0, False),
+    ("p99_us", "p99 us", 0, False),
+    ("p99_9_us", "p99.9 us", 0, False),
+    ("max_us", "max us", 0, False),
+    ("max_gap_ms", "longest gap ms", 1, False),
+    ("e2e_p50_us", "e2e p50 us", 0, False),
+    ("e2e_p99_us", "e2e p99 us", 0, False),
+    ("e2e_p99_9_us", "e2e p99.9 us", 0, False),
+    ("refused", "refused", 0, False),
+    ("broker_rss_mib", "RSS MiB", 0, False),
+    ("broker_anonymous_mib", "anonymous MiB", 0, False),
+    ("exec_to_port_ms", "exec to port ms", 0, False),
+    ("exec_to_first_send_ms", "exec to SEND_OK ms", 0, False),
+    ("broker_cpu_s", "CPU s until then", 2, False),
+    ("steal_percent", "steal %", 1, None),
+    ("outside_cores", "others' cores", 2, None),
+]
