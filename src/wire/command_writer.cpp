@@ -31,8 +31,7 @@ char* put_literal(char* to, const char (&text)[N]) {
 }
 
 char* put_text(char* to, std::string_view text) {
-  std::memcpy(to, text.data(), text.size());
-  return to + text.size();
+  return std::copy(text.begin(), text.end(), to);
 }
 
 char* room(Buffer& out, size_t bytes) {
@@ -72,6 +71,17 @@ void append_escaped(Buffer& out, uint8_t c) {
   }
   const char text[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
   out.append(text, sizeof text);
+}
+
+// i16 and the key, i32 and the value.
+void append_binary_field(Buffer& out, std::string_view key, std::string_view value) {
+  assert(key.size() <= INT16_MAX);
+  uint8_t* const to = out.prepare(2 + key.size() + 4 + value.size());
+  store_be<int16_t>(to, static_cast<int16_t>(key.size()));
+  std::memcpy(to + 2, key.data(), key.size());
+  store_be<int32_t>(to + 2 + key.size(), static_cast<int32_t>(value.size()));
+  if (!value.empty()) std::memcpy(to + 6 + key.size(), value.data(), value.size());
+  out.commit(6 + key.size() + value.size());
 }
 
 }  // namespace
@@ -134,7 +144,7 @@ CommandWriter::CommandWriter(Buffer& out, Serialization serialization, const Com
 }
 
 void CommandWriter::field(std::string_view key, std::string_view value) {
-  if (serialization_ != Serialization::json) return binary_field(key, value);
+  if (serialization_ != Serialization::json) return append_binary_field(out_, key, value);
   // Most keys and values are plain, and then each is looked at while it is copied; else the member is written again.
   char* const begin = room(out_, key.size() + value.size() + member_bytes_max);
   char* to = put_key_mark(begin);
@@ -157,22 +167,42 @@ void CommandWriter::field(std::string_view key, std::string_view value) {
 void CommandWriter::field(std::string_view key, int64_t value) {
   char text[number_chars_max];
   const char* const end = put_number(text, value);
-  field(key, std::string_view(text, static_cast<size_t>(end - text)));
+  plain_field(key, std::string_view(text, static_cast<size_t>(end - text)));
+}
+
+void CommandWriter::plain_field(std::string_view key, std::string_view value) {
+  if (serialization_ != Serialization::json) return append_binary_field(out_, key, value);
+  char* const begin = room(out_, key.size() + value.size() + member_bytes_max);
+  char* to = put_text(put_key_mark(begin), key);
+  to = put_literal(to, "\":\"");
+  to = put_text(to, value);
+  *to++ = '"';
+  any_field_ = true;
+  took(out_, begin, to);
+}
+
+void CommandWriter::fields(const PreparedFields& prepared) {
+  if (serialization_ != Serialization::json) return out_.append(prepared.binary_.view());
+  char* const begin = room(out_, prepared.json_.size() + member_bytes_max);
+  char* to = put_key_mark(begin) - 1;  // the prepared text begins with a quote
+  took(out_, begin, put_text(to, as_text(prepared.json_.view())));
+  any_field_ = true;
+}
+
+PreparedFields::PreparedFields(std::initializer_list<std::pair<std::string_view, std::string_view>> fields) {
+  assert(fields.size() > 0);
+  for (const auto& [key, value] : fields) {
+    if (!json_.empty()) json_.push(',');
+    append_json_string(json_, key);
+    json_.push(':');
+    append_json_string(json_, value);
+    append_binary_field(binary_, key, value);
+  }
 }
 
 // What stands before a key: the comma or the opening of the object, and the quote.
 char* CommandWriter::put_key_mark(char* to) const {
   return any_field_ ? put_literal(to, ",\"") : put_literal(to, ",\"extFields\":{\"");
-}
-
-void CommandWriter::binary_field(std::string_view key, std::string_view value) {
-  assert(key.size() <= INT16_MAX);
-  uint8_t* const to = out_.prepare(2 + key.size() + 4 + value.size());
-  store_be<int16_t>(to, static_cast<int16_t>(key.size()));
-  std::memcpy(to + 2, key.data(), key.size());
-  store_be<int32_t>(to + 2 + key.size(), static_cast<int32_t>(value.size()));
-  if (!value.empty()) std::memcpy(to + 6 + key.size(), value.data(), value.size());
-  out_.commit(6 + key.size() + value.size());
 }
 
 void CommandWriter::finish_json() {

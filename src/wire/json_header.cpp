@@ -381,8 +381,9 @@ bool Scanner::plain_ext_fields() {
       if (!unescape(text, text_end, value)) break;
       text_end = at_ - 1;
     }
-    closed = text_end + 1 < end_ && text_end[1] == '}';
-    if (!closed && (text_end + 1 == end_ || text_end[1] != ',')) {
+    const char after = text_end + 1 == end_ ? '\0' : text_end[1];
+    closed = after == '}';
+    if (!closed && after != ',') {
       arena_used_ = arena_before;  // the member is read again
       break;
     }
@@ -454,10 +455,11 @@ bool Scanner::take_literal(const char (&text)[N]) {
 // A number without sign that fits, or nothing is taken.
 bool Scanner::take_digits(int32_t& out) {
   constexpr int digits_max = 10;
+  const char* const stop = end_ - at_ > digits_max ? at_ + digits_max + 1 : end_;
   const char* p = at_;
   uint64_t value = 0;
-  for (; p < end_ && p - at_ <= digits_max; ++p) {
-    const uint32_t digit = static_cast<uint32_t>(static_cast<uint8_t>(*p)) - '0';
+  for (; p != stop; ++p) {
+    const uint32_t digit = static_cast<uint8_t>(*p) - uint32_t{'0'};
     if (digit > 9) break;
     value = value * 10 + digit;
   }

@@ -54,6 +54,12 @@ inline size_t find_mark(std::string_view text, char c) {
     const int hits = _mm_movemask_epi8(_mm_cmpeq_epi8(block, wanted));
     if (hits != 0) return at + static_cast<size_t>(__builtin_ctz(static_cast<unsigned>(hits)));
   }
+  if (at + 8 <= text.size()) {
+    const __m128i block = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(text.data() + at));
+    const int hits = _mm_movemask_epi8(_mm_cmpeq_epi8(block, wanted)) & 0xFF;
+    if (hits != 0) return at + static_cast<size_t>(__builtin_ctz(static_cast<unsigned>(hits)));
+    at += 8;
+  }
 #endif
   for (; at < text.size(); ++at) {
     if (text[at] == c) return at;

@@ -6,9 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "merlin/base/bytes.h"
@@ -97,11 +99,26 @@ struct CommandHead {
   std::string_view remark = {};
 };
 
+// Fields that are the same in many answers, encoded once in both forms.
+class PreparedFields {
+ public:
+  // REQUIRES: at least one.
+  PreparedFields(std::initializer_list<std::pair<std::string_view, std::string_view>> fields);
+
+ private:
+  friend class CommandWriter;
+  Buffer json_;  // "key":"value", with commas between
+  Buffer binary_;
+};
+
 class CommandWriter {
  public:
   CommandWriter(Buffer& out, Serialization serialization, const CommandHead& head);
   void field(std::string_view key, std::string_view value);
-  void field(std::string_view key, int64_t value);
+  void field(std::string_view key, int64_t value);  // REQUIRES: a plain key, see plain_field()
+  // For a hot answer. REQUIRES: key and value are ASCII without quote, backslash and control characters.
+  void plain_field(std::string_view key, std::string_view value);
+  void fields(const PreparedFields& prepared);
   void field(std::string_view key, bool value) {
     field(key, value ? std::string_view("true") : std::string_view("false"));
   }
@@ -112,7 +129,6 @@ class CommandWriter {
 
  private:
   char* put_key_mark(char* to) const;
-  void binary_field(std::string_view key, std::string_view value);
   void finish_json();
 
   Buffer& out_;

@@ -67,6 +67,10 @@ bool parse_signed(std::string_view text, T& out) {
 // As Java's parseInt and parseLong: an optional sign, then decimal digits, nothing else.
 template <class T>
 bool parse_integer(std::string_view text, T& out) {
+  if (text.size() == 1 && static_cast<unsigned char>(text[0] - '0') < 10) {
+    out = static_cast<T>(text[0] - '0');
+    return true;
+  }
   // Most numbers are short and without sign: up to nine digits fit an int32_t, up to 18 an int64_t.
   if (!text.empty() && text.size() <= (sizeof(T) == 8 ? 18 : 9)) {
     std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t> value = 0;
@@ -119,6 +123,16 @@ struct HeaderRows {
     return {Row{std::get<I>(H::fields).key, &parse<I>, std::get<I>(H::fields).is_required}...};
   }
   static constexpr std::array<Row, count> rows = make(std::make_index_sequence<count>());
+
+  // One bit of 64 for each key, so that most of the fields that no row wants are known by one look.
+  static constexpr uint64_t mark(std::string_view key) {
+    return uint64_t{1} << ((static_cast<unsigned char>(key.front()) + key.size() * 7) & 63);
+  }
+  static constexpr uint64_t marks = [] {
+    uint64_t bits = 0;
+    for (const Row& row : rows) bits |= mark(row.key);
+    return bits;
+  }();
 
   // The row for `key`, looked for from `hint` on, round the table; count when there is none. Senders keep one order,
   // and often the table's, so the first look mostly hits.
@@ -174,7 +188,7 @@ Result<H> decode_header(const CommandView& command) {
     const size_t taken = detail::take_in_order(command.ext, header, seen, std::make_index_sequence<Rows::count>());
     size_t hint = 0;
     for (const ExtField& field : command.ext.subspan(taken)) {
-      if (field.key.empty()) continue;
+      if (field.key.empty() || (Rows::marks & Rows::mark(field.key)) == 0) continue;
       const size_t i = Rows::find(field.key, hint);
       if (i == Rows::count) continue;
       if (!Rows::rows[i].parse(header, field.value)) return detail::field_does_not_parse(field.key, field.value);

@@ -52,10 +52,9 @@ void append_ids(std::span<const store::AppendItem> items, std::string& out) {
   }
 }
 
-void write_placement(wire::CommandWriter& w, const Placement& p, const service::ProduceSettings& settings) {
-  w.field(message::property::region, std::string_view(settings.region_id));
-  w.field(message::property::trace_on, settings.trace_on);
-  w.field("msgId", p.ids);
+void write_placement(wire::CommandWriter& w, const Placement& p, const wire::PreparedFields& own_fields) {
+  w.fields(own_fields);
+  w.plain_field("msgId", p.ids);
   w.field("queueId", p.queue_id);
   w.field("queueOffset", p.queue_offset);
   if (!p.unique_key.empty()) w.field("transactionId", p.unique_key);
@@ -64,14 +63,14 @@ void write_placement(wire::CommandWriter& w, const Placement& p, const service::
 }
 
 void write_answer(Buffer& out, wire::Serialization serialization, int32_t opaque, int32_t code, std::string_view remark,
-                  const Placement* placement, const service::ProduceSettings& settings) {
+                  const Placement* placement, const wire::PreparedFields& own_fields) {
   wire::CommandHead head;
   head.code = code;
   head.opaque = opaque;
   head.flag = wire::flag_response;
   head.remark = remark;
   wire::CommandWriter w(out, serialization, head);
-  if (placement != nullptr) write_placement(w, *placement, settings);
+  if (placement != nullptr) write_placement(w, *placement, own_fields);
   w.finish(0);
 }
 
@@ -83,7 +82,9 @@ ProduceDoor::ProduceDoor(service::Produce& produce, store::MessageStore& store, 
       store_(store),
       static_queues_(static_queues),
       workers_(workers),
-      sync_flush_timeout_ms_(sync_flush_timeout_ms) {
+      sync_flush_timeout_ms_(sync_flush_timeout_ms),
+      own_fields_({{message::property::region, produce.settings().region_id},
+                   {message::property::trace_on, produce.settings().trace_on ? "true" : "false"}}) {
   for (size_t i = 0; i < reactor_count; ++i) bursts_.push_back(std::make_unique<ReactorBurst>());
 }
 
@@ -148,13 +149,13 @@ void ProduceDoor::on_burst_end(net::Connection& connection) {
     if (own.front().code != store::AppendCode::ok) {
       const service::Refusal refusal = produce_.refusal_of(own.front());
       write_answer(connection.out(), w.serialization, w.opaque, response_code_of(refusal.outcome), refusal.remark,
-                   nullptr, produce_.settings());
+                   nullptr, own_fields_);
       continue;
     }
     append_ids(own, burst.ids);
     const Placement placement = placement_of(burst.ids, w.placed.unique_key, w.placed.queue_id,
                                              own.front().queue_offset, w.mapped, w.placed.inner_batch);
-    write_answer(connection.out(), w.serialization, w.opaque, rc::success, {}, &placement, produce_.settings());
+    write_answer(connection.out(), w.serialization, w.opaque, rc::success, {}, &placement, own_fields_);
   }
   if (any_waits) answer_when_durable(connection, burst, end_offset);
   burst.waiting.clear();
@@ -192,19 +193,19 @@ void ProduceDoor::answer_when_durable(net::Connection& connection, ReactorBurst&
         for (const Kept& k : *kept) {
           if (!k.refusal.ok()) {
             write_answer(out, k.waiting.serialization, k.waiting.opaque, response_code_of(k.refusal.outcome),
-                         k.refusal.remark, nullptr, produce_.settings());
+                         k.refusal.remark, nullptr, own_fields_);
             continue;
           }
           if (durable == store::DurableCode::failed) {
             // Not acknowledged: after a failed fsync nobody can say what is on the disk.
             write_answer(out, k.waiting.serialization, k.waiting.opaque, rc::service_not_available,
-                         "service not available now. fdatasync of the commit log failed", nullptr, produce_.settings());
+                         "service not available now. fdatasync of the commit log failed", nullptr, own_fields_);
             continue;
           }
           const Placement placement = placement_of(k.ids, k.unique_key, k.waiting.placed.queue_id, k.queue_offset,
                                                    k.waiting.mapped, k.waiting.placed.inner_batch);
           const int32_t code = durable == store::DurableCode::durable ? rc::success : rc::flush_disk_timeout;
-          write_answer(out, k.waiting.serialization, k.waiting.opaque, code, {}, &placement, produce_.settings());
+          write_answer(out, k.waiting.serialization, k.waiting.opaque, code, {}, &placement, own_fields_);
         }
         connection->post_bytes(std::move(out));
       });
@@ -266,7 +267,7 @@ void ProduceDoor::send_on_worker(rpc::Request& request, const service::SendReque
           }
           const Placement placement = placement_of(ids, unique_key, queue_id, queue_offset, mapped, inner_batch);
           responder->reply_with(durable == store::DurableCode::durable ? rc::success : rc::flush_disk_timeout, {}, {},
-                                [&](wire::CommandWriter& w) { write_placement(w, placement, produce_.settings()); });
+                                [&](wire::CommandWriter& w) { write_placement(w, placement, own_fields_); });
         };
         if (store_.sync_flush()) return store_.wait_durable(end_offset, sync_flush_timeout_ms_, answer);
         answer(store::DurableCode::durable);

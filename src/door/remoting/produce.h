@@ -40,6 +40,7 @@ class ProduceDoor final : public rpc::BurstParticipant {
   const StaticQueues static_queues_;
   WorkerPool& workers_;
   const int32_t sync_flush_timeout_ms_;
+  const wire::PreparedFields own_fields_;              // what every answer to a send carries
   std::vector<std::unique_ptr<ReactorBurst>> bursts_;  // one per reactor, used by that reactor only
 
  public:
