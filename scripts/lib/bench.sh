@@ -1,51 +1,39 @@
 # bench: the load tool against a broker that is started for it, or against two in turns; core: instructions and
-# allocations per message; restart and queues: what the store costs as it grows; sync: what SYNC_FLUSH costs.
+# allocations per message; micro: the hot pieces one by one; java: Apache's own benchmark programs; restart and queues:
+# what the store costs as it grows; sync: what SYNC_FLUSH costs.
 
 verb_bench() {
-  local mode=single
+  local mode=single script targets=(merlin-bench merlin-broker merlin-namesrv)
   case ${1:-} in
-    compare)
-      mode=compare
-      shift
-      ;;
-    restart | queues | sync)
+    compare | restart | queues | sync | java | core | micro)
       mode=$1
       shift
       ;;
-    core)
-      shift
-      need_build
-      step "build release"
-      build_preset release core_path
-      step "bench core"
-      python3 -B scripts/lib/core_path.py "$@"
-      return
-      ;;
+  esac
+  case $mode in
+    restart | queues) script=(store_bench.py "$mode") ;;
+    sync) script=(sync_bench.py sync) ;;
+    java) script=(java_bench.py) ;;
+    core) script=(core_path.py) targets=(core_path) ;;
+    micro) targets=(micro_bench) ;;
+    *) script=(bench.py "$mode") ;;
   esac
   # Help needs no build.
-  case " $* " in
+  case " $mode $* " in
+    *" core "* | *" micro "*) ;;
     *" --help "* | *" -h "*)
-      case $mode in
-        restart | queues) python3 -B scripts/lib/store_bench.py "$mode" "$@" ;;
-        sync) python3 -B scripts/lib/sync_bench.py sync "$@" ;;
-        *) python3 -B scripts/lib/bench.py "$mode" "$@" ;;
-      esac
+      python3 -B "scripts/lib/${script[0]}" "${script[@]:1}" "$@"
       return
       ;;
   esac
   need_build
+  [ "$mode" = java ] && need_test
   step "build release"
-  build_preset release merlin-bench merlin-broker
+  build_preset release "${targets[@]}"
   step "bench"
-  case $mode in
-    restart | queues)
-      python3 -B scripts/lib/store_bench.py "$mode" "$@"
-      return
-      ;;
-    sync)
-      python3 -B scripts/lib/sync_bench.py sync "$@"
-      return
-      ;;
-  esac
-  python3 -B scripts/lib/bench.py "$mode" "$@"
+  if [ "$mode" = micro ]; then
+    build/release/bin/micro_bench "$@"
+    return
+  fi
+  python3 -B "scripts/lib/${script[0]}" "${script[@]:1}" "$@"
 }

@@ -5,7 +5,7 @@
 // 9.6 us; 64 KiB 21 and 36 us. Page faults make the mapping lose from a page on; below that pwrite pays 0.6 us per
 // burst for errors that are values, not signals. Hence pwrite, and bursts.
 //
-//   append_bench [--benchmark_filter=...]     TMPDIR chooses the disk
+// TMPDIR chooses the disk.
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -17,7 +17,6 @@
 
 #include <benchmark/benchmark.h>
 
-#include "merlin/base/log.h"
 #include "store/message_store.h"
 
 namespace {
@@ -28,7 +27,7 @@ constexpr int64_t file_bytes = int64_t{256} << 20;
 
 std::string scratch_dir() {
   const char* base = std::getenv("TMPDIR");
-  const std::string dir = std::string(base != nullptr ? base : "/tmp") + "/append_bench";
+  const std::string dir = std::string(base != nullptr ? base : "/tmp") + "/micro_bench";
   std::filesystem::remove_all(dir);
   std::filesystem::create_directories(dir);
   return dir;
@@ -135,10 +134,3 @@ BENCHMARK(append_by_mapping)->RangeMultiplier(4)->Range(256, 1 << 20);
 BENCHMARK(append_to_store)->RangeMultiplier(4)->Range(1, 256);
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  log_init("/dev/null", LogLevel::error);
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}

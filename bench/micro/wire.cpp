@@ -1,9 +1,9 @@
-// What decoding and encoding one command costs: the code every request runs through.
-
+// What decoding and encoding one command costs: the code every request runs through. And one record.
 #include <string>
 
 #include <benchmark/benchmark.h>
 
+#include "merlin/base/crc32.h"
 #include "merlin/message/properties.h"
 #include "merlin/message/record.h"
 #include "merlin/wire/command.h"
@@ -69,6 +69,27 @@ void decode_send_v2(benchmark::State& state, wire::Serialization form) {
 BENCHMARK_CAPTURE(decode_send_v2, json, wire::Serialization::json);
 BENCHMARK_CAPTURE(decode_send_v2, binary, wire::Serialization::rocketmq);
 
+// Cutting a burst of 32 frames.
+void scan_frames(benchmark::State& state) {
+  Buffer burst;
+  for (int i = 0; i < 32; ++i) {
+    wire::CommandHead head;
+    wire::CommandWriter w(burst, wire::Serialization::json, head);
+    w.field("i", std::string(200, 'p'));
+    w.finish(128);
+    burst.append(std::string(128, 'b'));
+  }
+  for (auto _ : state) {
+    for (ByteView rest = burst.view(); !rest.empty();) {
+      const wire::FrameScan scan = wire::scan_frame(rest, wire::frame_limit_bytes_default);
+      benchmark::DoNotOptimize(scan.frame.body.data());
+      rest = rest.subspan(scan.consumed);
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * 32);
+}
+BENCHMARK(scan_frames);
+
 void decode_json_header_only(benchmark::State& state) {
   wire::HeaderScratch scratch;
   wire::Frame frame;
@@ -117,6 +138,25 @@ void encode_record_of(benchmark::State& state) {
 }
 BENCHMARK(encode_record_of)->Arg(128)->Arg(1024)->Arg(65536);
 
+void decode_record_of(benchmark::State& state) {
+  const std::string body(static_cast<size_t>(state.range(0)), 'x');
+  message::RecordSpec spec;
+  spec.topic = "TopicTest";
+  spec.body = as_bytes(body);
+  spec.properties = "UNIQ_KEY\0017F000001A1B218B4AAC2123456780001\002WAIT\001true\002TAGS\001TagA";
+  std::vector<uint8_t> record(message::record_size(spec));
+  message::encode_record(spec, record.data());
+  for (auto _ : state) benchmark::DoNotOptimize(message::decode_record(record, state.range(1) != 0)->queue_offset);
+}
+BENCHMARK(decode_record_of)->ArgNames({"body", "crc"})->Args({128, 0})->Args({128, 1})->Args({1024, 1});
+
+void crc_of(benchmark::State& state) {
+  const std::vector<uint8_t> bytes(static_cast<size_t>(state.range(0)), 'x');
+  for (auto _ : state) benchmark::DoNotOptimize(crc32(bytes));
+  state.SetBytesProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(crc_of)->Arg(128)->Arg(1024)->Arg(65536);
+
 void find_tags(benchmark::State& state) {
   const std::string properties = "UNIQ_KEY\0017F000001A1B218B4AAC2123456780001\002WAIT\001true\002TAGS\001TagA";
   for (auto _ : state) {
@@ -127,5 +167,3 @@ void find_tags(benchmark::State& state) {
 BENCHMARK(find_tags);
 
 }  // namespace
-
-BENCHMARK_MAIN();
