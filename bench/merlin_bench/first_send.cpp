@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "link.h"
 #include "report.h"
 #include "send_frame.h"
@@ -72,7 +73,7 @@ bool try_send(Link& link, const Options& options) {
     const Status read = link.read_frames([&](const wire::Frame& frame) {
       int32_t code = 0;
       int32_t opaque = 0;
-      answered = scan_answer(frame, code, opaque) && opaque == SendFrame::opaque_base;
+      answered = AnswerScan().scan(frame, code, opaque) && opaque == SendFrame::opaque_base;
       ok = answered && code == 0;
     });
     if (!read) return false;
@@ -83,7 +84,6 @@ bool try_send(Link& link, const Options& options) {
 }  // namespace
 
 Result<FirstSendReport> first_send(const Options& options) {
-  if (options.command.empty()) return Error{Errc::invalid, "first-send needs --cmd"};
   if (Link::open(options.broker, 200).ok())
     return Error{Errc::exists, "something answers on " + options.broker.text() + " already"};
   FirstSendReport report;
@@ -98,7 +98,7 @@ Result<FirstSendReport> first_send(const Options& options) {
       continue;
     }
     if (report.port_ms == 0) report.port_ms = since_start_ms();
-    if (!options.keep_topic && !create_topic(**link, topic_name(options, 0), options.queues).ok()) {
+    if (!options.keep_topic && !create_topics(**link, options).ok()) {
       pause_ms(1);
       continue;
     }
@@ -114,7 +114,7 @@ Result<FirstSendReport> first_send(const Options& options) {
   return Error{Errc::timeout, "no SEND_OK within 120 s"};
 }
 
-void print(const Options& options, const FirstSendReport& report) {
+Status print(const Options& options, const FirstSendReport& report) {
   Report out(options);
   out.number("exec_to_port_ms", report.port_ms, 1);
   out.number("exec_to_first_send_ms", report.send_ms, 1);
@@ -122,7 +122,7 @@ void print(const Options& options, const FirstSendReport& report) {
   out.number("broker_rss_mib", static_cast<double>(report.memory.rss_kib) / 1024, 1);
   out.number("broker_anonymous_mib", static_cast<double>(report.memory.anonymous_kib) / 1024, 1);
   out.text("verdict", "good");
-  out.print();
+  return out.print();
 }
 
 }  // namespace merlin::bench

@@ -11,10 +11,12 @@ struct FirstSendReport {
   double send_ms = 0;
   double cpu_s = 0;  // of the broker, until then
   Memory memory;
+
+  bool good() const { return send_ms > 0; }
 };
 
 // The broker is ended by SIGTERM afterwards.
 Result<FirstSendReport> first_send(const Options& options);
-void print(const Options& options, const FirstSendReport& report);
+Status print(const Options& options, const FirstSendReport& report);
 
 }  // namespace merlin::bench

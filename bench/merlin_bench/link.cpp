@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <cerrno>
-#include <charconv>
 #include <ctime>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -10,13 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "merlin/wire/request_code.h"
-
 namespace merlin::bench {
 
 namespace {
-
-constexpr int32_t call_timeout_ms = 30'000;
 
 socklen_t fill_address(const HostPort& from, sockaddr_storage& to) {
   if (from.v6) {
@@ -92,107 +87,13 @@ Status Link::read_once() {
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return {};
   if (n < 0) return errno_error("receive", errno);
   in_size_ += static_cast<size_t>(n);
+  if (in_size_ == in_.size()) bytes_needed_ = std::max(bytes_needed_, std::max(in_busy_bytes, in_.size()));
   return {};
 }
 
 void Link::keep_from(size_t at) {
   if (at > 0) std::memmove(in_.data(), in_.data() + at, in_size_ - at);
   in_size_ -= at;
-}
-
-Result<Answer> call(Link& link, int32_t code, const std::vector<std::pair<std::string, std::string>>& fields,
-                    int32_t timeout_ms) {
-  static int32_t last_opaque = 0;
-  const int32_t opaque = ++last_opaque;
-  wire::CommandHead head;
-  head.code = code;
-  head.opaque = opaque;
-  wire::CommandWriter writer(link.out(), wire::Serialization::json, head);
-  for (const auto& [key, value] : fields) writer.field(key, std::string_view(value));
-  writer.finish(0);
-
-  Answer answer;
-  bool answered = false;
-  Status decoded;
-  wire::HeaderScratch scratch;
-  const int64_t deadline_ns = now_ns() + int64_t{timeout_ms} * 1'000'000;
-  while (!answered) {
-    if (Status s = link.flush(); !s) return s.error();
-    const auto left_ms = static_cast<int32_t>((deadline_ns - now_ns()) / 1'000'000);
-    if (left_ms <= 0) return Error{Errc::timeout, "no answer to request " + std::to_string(code)};
-    if (Status s = wait_for(link.fd(), link.wants_write() ? POLLIN | POLLOUT : POLLIN, left_ms); !s) return s.error();
-    Status read = link.read_frames([&](const wire::Frame& frame) {
-      const auto command = wire::decode_command(frame, scratch);
-      if (!command) {
-        decoded = command.error();
-        return;
-      }
-      if (!command->is_response() || command->opaque != opaque) return;
-      answered = true;
-      answer.code = command->code;
-      answer.remark = command->remark;
-      for (const wire::ExtField& field : command->ext) answer.fields[std::string(field.key)] = field.value;
-    });
-    if (!read) return read.error();
-    if (!decoded) return decoded.error();
-  }
-  return answer;
-}
-
-Status create_topic(Link& link, const std::string& topic, int32_t queues) {
-  const std::string count = std::to_string(queues);
-  const auto answer = call(link, wire::request_code::update_and_create_topic,
-                           {{"topic", topic},
-                            {"defaultTopic", "TBW102"},
-                            {"readQueueNums", count},
-                            {"writeQueueNums", count},
-                            {"perm", "6"},
-                            {"topicFilterType", "SINGLE_TAG"},
-                            {"topicSysFlag", "0"},
-                            {"order", "false"}},
-                           call_timeout_ms);
-  if (!answer) return answer.error().with("create topic");
-  if (answer->code != 0)
-    return Error{Errc::invalid, "create topic: code " + std::to_string(answer->code) + " " + answer->remark};
-  return {};
-}
-
-namespace {
-
-Result<int64_t> ask_offset(Link& link, int32_t code, const std::string& topic, int32_t queue) {
-  const auto answer = call(link, code, {{"topic", topic}, {"queueId", std::to_string(queue)}}, call_timeout_ms);
-  if (!answer) return answer.error().with("ask for offsets");
-  const auto field = answer->fields.find("offset");
-  if (answer->code != 0 || field == answer->fields.end()) {
-    return Error{Errc::invalid, "ask for offsets: code " + std::to_string(answer->code) + " " + answer->remark};
-  }
-  int64_t offset = 0;
-  std::from_chars(field->second.data(), field->second.data() + field->second.size(), offset);
-  return offset;
-}
-
-Result<std::vector<int64_t>> offsets(Link& link, int32_t code, const std::string& topic, int32_t queues) {
-  std::vector<int64_t> out;
-  for (int32_t queue = 0; queue < queues; ++queue) {
-    const auto offset = ask_offset(link, code, topic, queue);
-    if (!offset) return offset.error();
-    out.push_back(*offset);
-  }
-  return out;
-}
-
-}  // namespace
-
-Result<int64_t> max_offset(Link& link, const std::string& topic, int32_t queue) {
-  return ask_offset(link, wire::request_code::get_max_offset, topic, queue);
-}
-
-Result<std::vector<int64_t>> max_offsets(Link& link, const std::string& topic, int32_t queues) {
-  return offsets(link, wire::request_code::get_max_offset, topic, queues);
-}
-
-Result<std::vector<int64_t>> min_offsets(Link& link, const std::string& topic, int32_t queues) {
-  return offsets(link, wire::request_code::get_min_offset, topic, queues);
 }
 
 }  // namespace merlin::bench

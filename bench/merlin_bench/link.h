@@ -1,19 +1,16 @@
-// One non-blocking TCP connection to the broker, for use with epoll, and blocking calls on top of it.
+// One non-blocking TCP connection to the broker, for use with epoll.
 //
 // Owns:    the socket and its two buffers. Threads: one.
 // Limits:  frames up to frame_limit_bytes_default; the read buffer grows to the largest frame.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "merlin/base/bytes.h"
 #include "merlin/base/host_port.h"
 #include "merlin/base/result.h"
-#include "merlin/wire/command.h"
 #include "merlin/wire/frame.h"
 
 namespace merlin::bench {
@@ -23,6 +20,8 @@ int64_t now_ns();
 class Link {
  public:
   static Result<std::unique_ptr<Link>> open(const HostPort& address, int32_t timeout_ms);
+  // Takes over a connection that was accepted.
+  static std::unique_ptr<Link> adopt(int fd) { return std::unique_ptr<Link>(new Link(fd)); }
   ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
@@ -54,8 +53,11 @@ class Link {
   }
 
  private:
-  explicit Link(int fd) : fd_(fd), in_(size_t{256} << 10) {}
+  explicit Link(int fd) : fd_(fd), in_(in_first_bytes) {}
   Status read_once();
+  // Small at first, for ten thousand connections; a link that fills it gets room for few large reads.
+  static constexpr size_t in_first_bytes = size_t{16} << 10;
+  static constexpr size_t in_busy_bytes = size_t{256} << 10;
   void keep_from(size_t at);
 
   const int fd_;
@@ -65,22 +67,5 @@ class Link {
   size_t in_size_ = 0;
   size_t bytes_needed_ = 0;
 };
-
-struct Answer {
-  int32_t code = 0;
-  std::string remark;
-  std::map<std::string, std::string> fields;
-};
-
-// Sends one request and waits for its answer. REQUIRES: nothing else is in flight on the link.
-Result<Answer> call(Link& link, int32_t code, const std::vector<std::pair<std::string, std::string>>& fields,
-                    int32_t timeout_ms);
-
-// Makes the topic with that many queues. Some brokers answer before the change is seen everywhere; callers may retry.
-Status create_topic(Link& link, const std::string& topic, int32_t queues);
-// The offset that a queue's next message gets, or that of the first one there is; for one queue, or each of a topic.
-Result<int64_t> max_offset(Link& link, const std::string& topic, int32_t queue);
-Result<std::vector<int64_t>> max_offsets(Link& link, const std::string& topic, int32_t queues);
-Result<std::vector<int64_t>> min_offsets(Link& link, const std::string& topic, int32_t queues);
 
 }  // namespace merlin::bench

@@ -2,100 +2,68 @@
 
 #include <algorithm>
 #include <charconv>
-#include <string_view>
-#include <vector>
+#include <numeric>
+
+#include "option_table.h"
 
 namespace merlin::bench {
 
 namespace {
 
-struct Flag {
-  std::string_view name;
-  std::string_view sentence;
-  int32_t Options::* number = nullptr;
-  std::string Options::* text = nullptr;
-  bool Options::* set = nullptr;
-  int32_t min = 0;
-  int32_t max = 0;
-};
+constexpr std::string_view broker_name = "--broker";
+constexpr std::string_view broker_default = "127.0.0.1:10911";
 
-const std::vector<Flag>& flags() {
-  static const std::vector<Flag> all = {
-      {.name = "--topic", .sentence = "topic to use (merlin_bench)", .text = &Options::topic},
-      {.name = "--group", .sentence = "producer or consumer group (merlin_bench)", .text = &Options::group},
-      {.name = "--queues", .sentence = "queues of each topic (8)", .number = &Options::queues, .min = 1, .max = 65'536},
-      {.name = "--topics",
-       .sentence = "produce: topics, named <topic>_0, <topic>_1 ... when more than one (1)",
-       .number = &Options::topics,
-       .min = 1,
-       .max = 1'000'000},
-      {.name = "--first",
-       .sentence = "produce: where in the order of the queues to begin (0): so many were sent to before",
-       .number = &Options::first,
-       .min = 0,
-       .max = 1'000'000'000},
-      {.name = "--lmq",
-       .sentence = "produce: light queues (LMQ) that the messages also go to in turns (0)",
-       .number = &Options::lmq,
-       .min = 0,
-       .max = 10'000'000},
-      {.name = "--lmq-per-message",
-       .sentence = "produce: light queues per message (1)",
-       .number = &Options::lmq_per_message,
-       .min = 1,
-       .max = 64},
-      {.name = "--connections",
-       .sentence = "connections (8)",
-       .number = &Options::connections,
-       .min = 1,
-       .max = 10'000},
-      {.name = "--in-flight",
-       .sentence = "requests without answer per connection (64)",
-       .number = &Options::in_flight,
-       .min = 1,
-       .max = 4096},
-      {.name = "--size",
-       .sentence = "bytes of a message body (128)",
-       .number = &Options::size_bytes,
-       .min = 1,
-       .max = 4 << 20},
-      {.name = "--seconds", .sentence = "measured seconds (10)", .number = &Options::seconds, .min = 1, .max = 86'400},
-      {.name = "--warmup",
-       .sentence = "seconds before measuring (2)",
-       .number = &Options::warmup_seconds,
-       .min = 0,
-       .max = 3600},
-      {.name = "--batch", .sentence = "messages per request (1)", .number = &Options::batch, .min = 1, .max = 1024},
-      {.name = "--rate",
-       .sentence = "messages a second in all, latency counted from the intended time (0: closed loop)",
-       .number = &Options::rate,
-       .min = 0,
-       .max = 10'000'000},
-      {.name = "--pull-count",
-       .sentence = "messages asked for per pull (32)",
-       .number = &Options::pull_count,
-       .min = 1,
-       .max = 1024},
-      {.name = "--passes",
-       .sentence = "times that consume reads the backlog (1)",
-       .number = &Options::passes,
-       .min = 1,
-       .max = 1'000'000},
-      {.name = "--broker-pid",
-       .sentence = "process whose CPU and memory are reported",
-       .number = &Options::broker_pid,
-       .min = 1,
-       .max = INT32_MAX},
-      {.name = "--cmd", .sentence = "first-send: the command that starts the broker", .text = &Options::command},
-      {.name = "--binary", .sentence = "ROCKETMQ binary headers instead of JSON", .set = &Options::binary},
-      {.name = "--keep-topic", .sentence = "do not create the topic first", .set = &Options::keep_topic},
-      {.name = "--json", .sentence = "the result as one line of JSON", .set = &Options::json},
-  };
-  return all;
+// Letters to change, add or drop until `a` is `b`.
+size_t edits_between(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t k = 1; k <= b.size(); ++k) {
+      const size_t replaced = diagonal + (a[i - 1] == b[k - 1] ? 0 : 1);
+      diagonal = row[k];
+      row[k] = std::min({replaced, row[k] + 1, row[k - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+template <class Names>
+std::string nearest(std::string_view to, const Names& names) {
+  std::string_view best;
+  size_t fewest = SIZE_MAX;
+  for (const std::string_view name : names) {
+    // A beginning, as `--conn`, is nearer than a word of its length.
+    const size_t edits = name.starts_with(to) && to.size() > 2 ? 1 : edits_between(to, name);
+    if (edits >= fewest) continue;
+    best = name;
+    fewest = edits;
+  }
+  return std::string(best);
+}
+
+std::string text_of(const Options& options, const Flag& flag) {
+  if (flag.number != nullptr) return std::to_string(options.*flag.number);
+  if (flag.text != nullptr) return options.*flag.text;
+  return options.*flag.set ? "true" : "false";
+}
+
+bool knows(const Verb& verb, const Flag& flag) {
+  return flag.verbs.find(verb.letter) != std::string_view::npos;
+}
+
+std::string verbs_of(const Flag& flag) {
+  std::string text;
+  for (const Verb& verb : verbs()) {
+    if (knows(verb, flag)) text += (text.empty() ? "" : ", ") + std::string(verb.name);
+  }
+  return text;
 }
 
 Status apply(const Flag& flag, std::string_view value, Options& out) {
   if (flag.text != nullptr) {
+    if (value.empty()) return Error{Errc::invalid, std::string(flag.name) + " needs a text that is not empty"};
     out.*flag.text = value;
     return {};
   }
@@ -117,45 +85,140 @@ Status set_broker(std::string_view value, Options& out) {
   return {};
 }
 
-}  // namespace
-
-std::string usage() {
-  std::string text =
-      "Usage: merlin-bench produce|consume|first-send [options]\n\n"
-      "  produce     sends, measures, and checks that the queues grew by what was acknowledged\n"
-      "  consume     pulls a backlog from its first to its present last message; checks offsets and CRCs\n"
-      "  first-send  starts a broker (--cmd) and measures until its first SEND_OK\n\n"
-      "  --broker          address of the broker (127.0.0.1:10911)\n";
-  size_t column = 0;
-  for (const Flag& flag : flags()) column = std::max(column, flag.name.size());
+Result<const Flag*> find_flag(const Verb& verb, std::string_view name) {
   for (const Flag& flag : flags()) {
-    std::string name(flag.name);
-    name.resize(std::max(name.size(), column), ' ');
-    text += "  " + name + " " + std::string(flag.sentence) + "\n";
+    if (flag.name != name) continue;
+    if (knows(verb, flag)) return &flag;
+    return Error{Errc::invalid,
+                 std::string(name) + " is an option of " + verbs_of(flag) + ", not of " + std::string(verb.name)};
+  }
+  std::vector<std::string_view> names{broker_name, "--help"};
+  for (const Flag& flag : flags()) {
+    if (knows(verb, flag)) names.push_back(flag.name);
+  }
+  return Error{Errc::invalid, "unknown option " + std::string(name) + "; did you mean " + nearest(name, names) + "?"};
+}
+
+std::string row(std::string_view name, std::string_view sentence) {
+  std::string line = "  " + std::string(name);
+  line.resize(std::max<size_t>(line.size() + 1, 21), ' ');
+  return line + std::string(sentence) + "\n";
+}
+
+// The options of one verb, or of all.
+std::string help_on_options(const Verb* verb) {
+  Options defaults;
+  defaults.verb = verb == nullptr ? "" : verb->name;
+  set_defaults(defaults);
+  std::string text;
+  std::string_view group;
+  for (const Flag& flag : flags()) {
+    if (verb != nullptr && !knows(*verb, flag)) continue;
+    if (flag.group != group) {
+      text += "\n" + std::string(flag.group) + ":\n";
+      if (group.empty() && (verb == nullptr || verb->letter != 'l')) {
+        text += row("--broker HOST:PORT", "address of the broker (" + std::string(broker_default) + ")");
+      }
+      group = flag.group;
+    }
+    std::string sentence(flag.sentence);
+    const std::string value = text_of(defaults, flag);
+    if (flag.set == nullptr && !value.empty() && flag.name != "--broker-pid") sentence += " (" + value + ")";
+    if (verb == nullptr && flag.verbs.size() < verbs().size() - 1) sentence += " [" + verbs_of(flag) + "]";
+    text += row(std::string(flag.name) + (flag.set != nullptr      ? ""
+                                          : flag.number != nullptr ? " N"
+                                                                   : " TEXT"),
+                sentence);
   }
   return text;
 }
 
-Result<Options> parse_options(std::span<char*> args) {
-  Options out;
-  if (args.empty()) return Error{Errc::invalid, "a verb is needed"};
-  out.verb = args[0];
-  if (Status s = set_broker("127.0.0.1:10911", out); !s) return s.error();
-  for (size_t i = 1; i < args.size(); ++i) {
-    const std::string_view name = args[i];
-    const Flag* found = nullptr;
-    for (const Flag& flag : flags()) {
-      if (flag.name == name) found = &flag;
+std::string help_on(const Verb& verb) {
+  return "Usage: merlin-bench " + std::string(verb.name) + " [options]\n\n" + std::string(verb.sentence) + ".\n" +
+         help_on_options(&verb);
+}
+
+// What the table of single options cannot say.
+Status check(const Options& options) {
+  if (options.verb == "first-send" && options.command.empty()) return Error{Errc::invalid, "first-send needs --cmd"};
+  if (options.verb == "e2e" && options.rate == 0)
+    return Error{Errc::invalid,
+                 "e2e needs a --rate above 0: without one, latency is that of a queue that the tool fills"};
+  return {};
+}
+
+}  // namespace
+
+std::string usage() {
+  std::string text =
+      "merlin-bench measures a RocketMQ broker, MerlinMQ or Apache's, and checks that it keeps what it "
+      "acknowledged.\n\n"
+      "Usage: merlin-bench VERB [options]\n       merlin-bench VERB --help     the options of one verb\n\nVerbs:\n";
+  for (const Verb& verb : verbs()) text += row(verb.name, verb.sentence);
+  text +=
+      "\nExamples:\n"
+      "  merlin-bench produce --connections 8 --in-flight 64 --size 128\n"
+      "      how many messages a second the broker takes from 8 connections\n"
+      "  merlin-bench e2e --rate 12000 --size 1024 --seconds 60 --broker-pid $(pidof merlin-broker)\n"
+      "      how long a message takes from the producer to a waiting consumer, and what CPU that costs the broker\n"
+      "  merlin-bench produce --rate 5000 --json >base.json; merlin-bench produce --rate 5000 --compare base.json\n"
+      "      one run beside another, ratio by ratio\n";
+  text += help_on_options(nullptr);
+  text += "\nExit status: 0 all good, 1 a check failed or the broker refused something, 2 wrong usage.\n";
+  return text;
+}
+
+Result<CommandLine> parse_options(std::span<char*> args) {
+  CommandLine out;
+  if (args.empty()) return Error{Errc::invalid, "a verb is needed; merlin-bench --help lists them"};
+  std::string_view name = args[0];
+  if (name == "--help" || name == "-h" || name == "help") {
+    out.help = usage();
+    if (args.size() == 1) return out;
+    name = args[1];
+  }
+  const Verb* verb = find_verb(name);
+  if (verb == nullptr) {
+    std::vector<std::string_view> names;
+    for (const Verb& each : verbs()) names.push_back(each.name);
+    return Error{Errc::invalid, "unknown verb " + std::string(name) + "; did you mean " + nearest(name, names) + "?"};
+  }
+  if (!out.help.empty()) out.help = help_on(*verb);
+  Options& options = out.options;
+  options.verb = verb->name;
+  set_defaults(options);
+  if (Status s = set_broker(broker_default, options); !s) return s.error();
+  for (size_t i = 1; i < args.size() && out.help.empty(); ++i) {
+    name = args[i];
+    if (name == "--help" || name == "-h") {
+      out.help = help_on(*verb);
+      return out;
     }
-    if (found != nullptr && found->set != nullptr) {
-      out.*found->set = true;
+    Result<const Flag*> flag = static_cast<const Flag*>(nullptr);
+    if (name != broker_name) flag = find_flag(*verb, name);
+    if (!flag) return flag.error();
+    if (*flag != nullptr && (*flag)->set != nullptr) {
+      options.*(*flag)->set = true;
       continue;
     }
-    if (found == nullptr && name != "--broker") return Error{Errc::invalid, "unknown option " + std::string(name)};
     if (++i == args.size()) return Error{Errc::invalid, std::string(name) + " needs a value"};
-    if (Status s = found == nullptr ? set_broker(args[i], out) : apply(*found, args[i], out); !s) return s.error();
+    if (Status s = *flag == nullptr ? set_broker(args[i], options) : apply(**flag, args[i], options); !s)
+      return s.error();
   }
+  if (options.sync) options.in_flight = 1;
+  if (!out.help.empty()) return out;
+  if (Status s = check(options); !s) return s.error();
   return out;
+}
+
+std::vector<OptionValue> option_values(const Options& options) {
+  std::vector<OptionValue> values{{"broker", options.broker.text(), false}};
+  const Verb* verb = find_verb(options.verb);
+  for (const Flag& flag : flags()) {
+    if (verb != nullptr && !knows(*verb, flag)) continue;
+    values.push_back({std::string(flag.name.substr(2)), text_of(options, flag), flag.text == nullptr});
+  }
+  return values;
 }
 
 }  // namespace merlin::bench

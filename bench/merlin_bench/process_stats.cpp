@@ -4,6 +4,8 @@
 #include <fstream>
 #include <string>
 
+#include "link.h"
+
 namespace merlin::bench {
 
 namespace {
@@ -41,6 +43,32 @@ Memory process_memory(int32_t pid) {
     std::getline(file, line);
   }
   return memory;
+}
+
+UsageMeter::UsageMeter(int32_t broker_pid)
+    : broker_pid_(broker_pid),
+      start_ns_(now_ns()),
+      own_before_(own_cpu_ns()),
+      broker_before_(process_cpu_ns(broker_pid)),
+      ticks_before_(host_ticks()) {
+  // Clock id 0 would be this process's.
+  usage_.has_broker = broker_pid > 0 && broker_before_ >= 0;
+}
+
+void UsageMeter::stop() {
+  usage_.seconds = static_cast<double>(now_ns() - start_ns_) / 1e9;
+  usage_.own_cores = static_cast<double>(own_cpu_ns() - own_before_) / 1e9 / usage_.seconds;
+  usage_.steal_percent = stolen_percent(ticks_before_, host_ticks());
+  if (!usage_.has_broker) return;
+  usage_.broker_cores = static_cast<double>(process_cpu_ns(broker_pid_) - broker_before_) / 1e9 / usage_.seconds;
+}
+
+Usage UsageMeter::finish(int64_t messages) {
+  if (!usage_.has_broker) return usage_;
+  const double cpu_s = static_cast<double>(process_cpu_ns(broker_pid_) - broker_before_) / 1e9;
+  if (messages > 0) usage_.broker_cpu_s_per_million = cpu_s / (static_cast<double>(messages) / 1e6);
+  usage_.broker_memory = process_memory(broker_pid_);
+  return usage_;
 }
 
 }  // namespace merlin::bench

@@ -1,8 +1,9 @@
-// Results as text for people or as one line of JSON for scripts.
+// Results as text for people, as one line of JSON for scripts, or beside those of an earlier run.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "histogram.h"
 #include "options.h"
@@ -10,20 +11,31 @@
 
 namespace merlin::bench {
 
-// Collects name/value pairs; the same list prints as JSON or, where a sentence is given, as text.
+// Collects name/value pairs; the same list prints in each form.
 class Report {
  public:
   explicit Report(const Options& options) : options_(options) {}
   void number(std::string_view name, double value, int decimals = 0);
   void text(std::string_view name, std::string_view value);
-  void latency(const Histogram& latency);
-  void broker(double cores, double cpu_s_per_million, const Memory& memory);
-  void print() const;
+  // Quantiles from p50 to p99.99, each name behind the prefix.
+  void latency(const Histogram& latency, std::string_view prefix = "");
+  void usage(const Usage& usage);
+  // Prints in the form that the options ask for.
+  Status print() const;
+
+  std::string as_json() const;
+  std::string as_lines() const;
+  // Each value beside that of `base`, which as_json() wrote in another run, with the ratio.
+  Result<std::string> beside(std::string_view base) const;
 
  private:
+  struct Entry {
+    std::string name;
+    std::string value;  // as printed
+    bool is_number = false;
+  };
   const Options& options_;
-  std::string json_;
-  std::string lines_;
+  std::vector<Entry> entries_;
 };
 
 }  // namespace merlin::bench

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "merlin/message/properties.h"
+#include "merlin/message/record.h"
 #include "merlin/wire/command.h"
 #include "merlin/wire/request_code.h"
 
@@ -15,11 +16,15 @@ namespace merlin::bench {
 namespace {
 
 constexpr std::string_view key_mark = "@@@@@@@@@@@@@@@@";
-// Stands where digits are patched in; none of the frame's other text holds it.
-constexpr char digit_mark = '#';
+// They stand where digits are patched in; a topic or group never holds them.
+constexpr char topic_mark = '#';
+constexpr char queue_mark = '!';
+constexpr char tag_mark = '&';
+constexpr char lmq_mark = '$';
 
-std::string digit_marks(int64_t count) {
-  return std::string(std::to_string(count - 1).size(), digit_mark);
+// As many marks as the numbers below `count` have digits.
+std::string digit_marks(int64_t count, char mark) {
+  return std::string(std::to_string(count - 1).size(), mark);
 }
 
 // As a Java producer's: the unique key and WAIT. Half of the key is fixed, the marked half is patched.
@@ -27,13 +32,28 @@ std::string properties_of_one(const Options& options) {
   std::string properties;
   message::append_property(properties, message::property::unique_key, "7F00000100010000" + std::string(key_mark));
   message::append_property(properties, message::property::wait_store_ok, "true");
+  if (options.half) {
+    message::append_property(properties, message::property::transaction_prepared, "true");
+    message::append_property(properties, message::property::producer_group, options.group);
+  }
+  if (options.keys) message::append_property(properties, message::property::keys, "k" + std::string(key_mark));
+  if (options.tags > 0) {
+    message::append_property(properties, message::property::tags, "tag" + digit_marks(options.tags, tag_mark));
+  }
   if (options.lmq > 0) {
     std::string names;
     for (int32_t i = 0; i < options.lmq_per_message; ++i) {
-      names += (i == 0 ? "%LMQ%bench" : ",%LMQ%bench") + digit_marks(options.lmq);
+      names += (i == 0 ? "%LMQ%bench" : ",%LMQ%bench") + digit_marks(options.lmq, lmq_mark);
     }
     message::append_property(properties, "INNER_MULTI_DISPATCH", names);
   }
+  return properties;
+}
+
+// A batch as a whole has no key: its messages have.
+std::string properties_of_batch() {
+  std::string properties;
+  message::append_property(properties, message::property::wait_store_ok, "true");
   return properties;
 }
 
@@ -58,36 +78,51 @@ Buffer body_of(const Options& options) {
   return body;
 }
 
+void put_digits(uint8_t* frame, size_t at, size_t width, int64_t value) {
+  for (size_t i = width; i-- > 0; value /= 10) frame[at + i] = static_cast<uint8_t>('0' + value % 10);
+}
+
+}  // namespace
+
 int64_t wall_ms() {
   timespec t{};
   clock_gettime(CLOCK_REALTIME, &t);
   return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
 }
 
-}  // namespace
-
 std::string topic_name(const Options& options, int64_t number) {
   if (options.topics == 1) return options.topic;
   const std::string digits = std::to_string(number);
-  return options.topic + "_" + std::string(digit_marks(options.topics).size() - digits.size(), '0') + digits;
+  return options.topic + "_" + std::string(digit_marks(options.topics, topic_mark).size() - digits.size(), '0') +
+         digits;
 }
 
-SendFrame::SendFrame(const Options& options) : binary_(options.binary), queues_(options.queues), lmq_(options.lmq) {
+SendFrame::SendFrame(const Options& options)
+    : binary_(options.binary),
+      keys_per_message_(options.keys ? 2 : 1),
+      queues_(options.queues),
+      tags_(options.tags),
+      lmq_(options.lmq),
+      born_ms_(wall_ms()) {
   const bool batch = options.batch > 1;
   wire::CommandHead head;
   head.code = batch ? wire::request_code::send_batch_message : wire::request_code::send_message_v2;
   head.opaque = opaque_base;
+  if (options.oneway) head.flag = wire::flag_oneway;
   const Buffer body = body_of(options);
   wire::CommandWriter writer(bytes_, binary_ ? wire::Serialization::rocketmq : wire::Serialization::json, head);
-  const std::string properties = properties_of_one(options);
-  const std::string topic = options.topics == 1 ? options.topic : options.topic + "_" + digit_marks(options.topics);
+  const std::string properties = batch ? properties_of_batch() : properties_of_one(options);
+  const std::string topic =
+      options.topics == 1 ? options.topic : options.topic + "_" + digit_marks(options.topics, topic_mark);
   writer.field("a", std::string_view(options.group));
   writer.field("b", std::string_view(topic));
   writer.field("c", "TBW102");
   writer.field("d", int32_t{8});
-  writer.field("e", std::string_view(digit_marks(options.queues)));
-  writer.field("f", int32_t{0});
-  writer.field("g", wall_ms());
+  const size_t queue_from = bytes_.size();
+  writer.field("e", std::string_view(digit_marks(options.queues, queue_mark)));
+  writer.field("f", options.half ? message::sys_flag::transaction_prepared : 0);
+  const size_t born_from = bytes_.size();
+  writer.field("g", born_ms_);
   writer.field("h", int32_t{0});
   writer.field("i", std::string_view(properties));
   writer.field("j", int32_t{0});
@@ -107,26 +142,33 @@ SendFrame::SendFrame(const Options& options) : binary_(options.binary), queues_(
     keys_at_.push_back(at);
   }
   assert(!keys_at_.empty());
-  find_digits(options.topics == 1 ? std::string_view() : std::string_view(options.topic));
+  const std::string born = std::to_string(born_ms_);
+  born_ = {text.find(born, born_from), born.size()};
+  queue_ = find_digits("", queue_mark, queue_from).at(0);
+  if (options.topics > 1) topic_ = find_digits("_", topic_mark, 0).at(0);
+  tag_names_ = find_digits("tag", tag_mark, 0);
+  lmq_names_ = find_digits("bench", lmq_mark, 0);
 }
 
-// The runs of marks in the order in which they were written: topic, queue, light queues.
-void SendFrame::find_digits(std::string_view topic_before) {
+// The runs of this mark that stand behind `before`, in the order in which they were written. A mark alone would not do:
+// in a binary header, the byte may be part of a length.
+std::vector<SendFrame::Digits> SendFrame::find_digits(std::string_view before, char mark, size_t from) const {
   const std::string_view text = as_text(bytes_.view());
+  const std::string wanted = std::string(before) + mark;
   std::vector<Digits> runs;
-  for (size_t at = text.find(digit_mark); at != std::string_view::npos; at = text.find(digit_mark, at)) {
-    const size_t end = std::min(text.find_first_not_of(digit_mark, at), text.size());
+  for (size_t at = text.find(wanted, from); at != std::string_view::npos; at = text.find(wanted, at)) {
+    at += before.size();
+    const size_t end = std::min(text.find_first_not_of(mark, at), text.size());
     runs.push_back({at, end - at});
     at = end;
   }
-  size_t next = 0;
-  if (!topic_before.empty()) topic_ = runs.at(next++);
-  queue_ = runs.at(next++);
-  lmq_names_.assign(runs.begin() + static_cast<std::ptrdiff_t>(next), runs.end());
+  return runs;
 }
 
-static void put_digits(uint8_t* frame, size_t at, size_t width, int64_t value) {
-  for (size_t i = width; i-- > 0; value /= 10) frame[at + i] = static_cast<uint8_t>('0' + value % 10);
+void SendFrame::set_born_ms(int64_t wall_ms) {
+  if (wall_ms == born_ms_) return;
+  born_ms_ = wall_ms;
+  put_digits(bytes_.data(), born_.at, born_.width, wall_ms);
 }
 
 void SendFrame::append_to(Buffer& out, int32_t number, uint64_t key, int64_t queue, int64_t lmq) const {
@@ -139,18 +181,21 @@ void SendFrame::append_to(Buffer& out, int32_t number, uint64_t key, int64_t que
     std::to_chars(reinterpret_cast<char*>(frame + opaque_at_), reinterpret_cast<char*>(frame + opaque_at_ + 10),
                   opaque);
   }
-  for (const size_t at : keys_at_) {
-    uint64_t rest = key++;
+  for (size_t k = 0; k < keys_at_.size(); ++k) {
+    const size_t at = keys_at_[k];
+    uint64_t rest = key + k / keys_per_message_;
     for (size_t i = key_mark.size(); i-- > 0; rest >>= 4)
       frame[at + i] = static_cast<uint8_t>("0123456789ABCDEF"[rest & 15]);
   }
   put_digits(frame, queue_.at, queue_.width, queue % queues_);
   put_digits(frame, topic_.at, topic_.width, queue / queues_);
+  for (const Digits& name : tag_names_)
+    put_digits(frame, name.at, name.width, static_cast<int64_t>(key++ % static_cast<uint64_t>(tags_)));
   for (const Digits& name : lmq_names_) put_digits(frame, name.at, name.width, lmq++ % lmq_);
   out.commit(bytes_.size());
 }
 
-bool scan_answer(const wire::Frame& frame, int32_t& code, int32_t& opaque) {
+bool AnswerScan::scan(const wire::Frame& frame, int32_t& code, int32_t& opaque) {
   if (frame.serialization == wire::Serialization::rocketmq) {
     if (frame.header.size() < 13) return false;
     code = load_be<int16_t>(frame.header.data());
@@ -163,9 +208,13 @@ bool scan_answer(const wire::Frame& frame, int32_t& code, int32_t& opaque) {
   if (!header.starts_with(code_name)) return false;
   const char* end = header.data() + header.size();
   if (std::from_chars(header.data() + code_name.size(), end, code).ec != std::errc()) return false;
-  const void* at = ::memmem(header.data(), header.size(), opaque_name.data(), opaque_name.size());
-  if (at == nullptr) return false;
-  return std::from_chars(static_cast<const char*>(at) + opaque_name.size(), end, opaque).ec == std::errc();
+  size_t at = header.size() - std::min(opaque_before_end_, header.size());
+  if (!header.substr(at).starts_with(opaque_name)) {
+    at = header.find(opaque_name);
+    if (at == std::string_view::npos) return false;
+    opaque_before_end_ = header.size() - at;
+  }
+  return std::from_chars(header.data() + at + opaque_name.size(), end, opaque).ec == std::errc();
 }
 
 }  // namespace merlin::bench
