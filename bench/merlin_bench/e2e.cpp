@@ -152,7 +152,7 @@ Status print(const Options& options, const E2eReport& report) {
   out.number("received_per_second", static_cast<double>(report.received_measured) / options.seconds);
   out.number("measured_seconds", report.usage.seconds, 2);
   out.latency(report.end_to_end, "e2e_");
-  out.latency(report.sent.latency, "send_");
+  out.latency(report.sent.latency);  // of the sends, by the names that produce gives them
   put_open_loop(out, report.lag, report.held);
   out.number("max_gap_ms", static_cast<double>(report.sent.max_gap_ns) / 1e6, 3);
   out.number("max_arrival_gap_ms", static_cast<double>(report.max_arrival_gap_ns) / 1e6, 3);

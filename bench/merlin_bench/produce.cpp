@@ -84,6 +84,9 @@ void put_open_loop(Report& out, const Histogram& lag, int64_t held) {
 
 void put_answers(Report& out, const Sender::Totals& sent, int64_t unanswered) {
   if (unanswered > 0) out.number("unanswered", static_cast<double>(unanswered));
+  int64_t refused = 0;
+  for (const auto& [code, count] : sent.codes) refused += count;
+  out.number("refused", static_cast<double>(refused));
   for (const auto& [code, count] : sent.codes) {
     out.number("answers_with_code_" + std::to_string(code), static_cast<double>(count));
   }
