@@ -4,17 +4,17 @@
 scripts/dev bench [options]           our broker alone
 scripts/dev bench compare [options]   broker A against broker B, interleaved: A B, B A, A B ...
 
-A broker is a shell command in which $CONF is a broker configuration file written for it (port, store, name, addresses) and
-$STORE its directory; the default for A is our own broker. Examples:
+A broker is a shell command in which $CONF is a broker configuration file written for it (port, store, name, addresses)
+and $STORE its directory; the default for A is our own broker. Examples:
   scripts/dev bench compare --b 'old/bin/merlin-broker -c $CONF' --rounds 5 --control
-  scripts/dev bench compare --b "$PWD/scripts/apache/broker -c \\$CONF" --name-b apache --keep-b --heat 25 --control \\
-      --table --report docs/performance-report.md
+  scripts/dev bench compare --b "$PWD/scripts/apache/broker -c \\$CONF" --name-b apache --keep-b --heat 25 \\
+      --control --table --report docs/performance-report.md
 While one broker is measured the others are stopped (SIGSTOP), so that they take no CPU.
 
---control runs A's command a second time as a broker of its own: how far two equal brokers differ (A/A) is the noise that a
-difference between A and B has to exceed. Ratios are taken within a round; shown are their median and, as the interval, the
-lowest and the highest of all rounds. A run during which the hypervisor took more than 5 % of the CPU time is repeated, at
-most twice, and marked with * if it was no better then.
+--control runs A's command a second time as a broker of its own: how far two equal brokers differ (A/A) is the noise that
+a difference between A and B has to exceed. Ratios are taken within a round; shown are their median and, as the interval,
+the lowest and the highest of all rounds. A run during which the hypervisor took more than 5 % of the CPU time is
+repeated, at most twice, and marked with * if it was no better then.
 
 Each run has its own topic. Brokers get an empty store for each run (they are started again), but a --keep one goes on: a
 JVM would have to warm up again.

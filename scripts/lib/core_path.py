@@ -27,9 +27,10 @@ NAME = re.compile(r"\((\d+)\)(?: (.*))?")
 
 
 def instructions_by_function(path):
-    """{function: instructions of its own} of a callgrind file, inlined code counted where it was inlined."""
-    names, objects, own = {}, {}, collections.Counter()
-    function, library, skip = None, "", False
+    """Of a callgrind file: {function: instructions of its own}, inlined code counted where it was inlined; and for our
+    functions the same with those of the library functions that they call."""
+    names, objects, own, with_libraries = {}, {}, collections.Counter(), collections.Counter()
+    function, library, callee, skip = None, "", "", False
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("fn="):
             number, name = NAME.match(line[3:]).groups()
@@ -40,6 +41,7 @@ def instructions_by_function(path):
             number, name = NAME.match(line[4:]).groups()
             if name:
                 names[number] = name
+            callee = names[number]
         elif line.startswith(("ob=", "cob=")):
             number, name = NAME.match(line.split("=", 1)[1]).groups()
             name = objects.setdefault(number, name)
@@ -48,10 +50,22 @@ def instructions_by_function(path):
         elif line.startswith("calls="):
             skip = True  # the next line has the callee's instructions
         elif line[:1].isdigit() or line[:1] in ("+", "-", "*"):
-            if not skip and function is not None:
-                own[function] += int(line.split()[1])
+            count = int(line.split()[1])
+            if not skip:
+                own[function] += count
+            if "merlin::" in function and (not skip or "merlin::" not in callee):
+                with_libraries[function] += count
             skip = False
-    return own
+    return own, with_libraries
+
+
+def by_room(functions):
+    """{room: instructions} of functions of ours."""
+    rooms = collections.Counter()
+    for name, count in functions.items():
+        room = re.match(r"(base|wire|message|store|meta|service|rpc|door|net|bench)::", short(name))
+        rooms[room.group(1) if room else "base"] += count
+    return rooms
 
 
 def short(name):
@@ -92,7 +106,7 @@ def measure_others(case, count):
     run = callgrind(case, count, WORK / "others.callgrind", "--separate-threads=yes")
     others = collections.Counter()
     for part in WORK.glob("others.callgrind-*"):
-        own = instructions_by_function(part)
+        own, _ = instructions_by_function(part)
         if not any("bench::" in name for name in own):  # the measured thread also makes the requests
             others.update(own)
     return {"messages": run["messages"], "instructions": sum(others.values()) / run["messages"], "functions": others}
@@ -103,10 +117,10 @@ def measure(case, count):
     profile = WORK / f"{case}.callgrind"
     run = callgrind(case, count, profile, "--collect-atstart=no")
     native = run_json([PROGRAM, case, str(2 * count)])
-    own = instructions_by_function(profile)
+    own, with_libraries = instructions_by_function(profile)
     return {"messages": run["messages"], "instructions": sum(own.values()) / run["messages"],
             "allocations": round(native["allocations_per_message"], 2), "cpu_ns": native["cpu_ns_per_message"],
-            "functions": own}
+            "functions": own, "rooms": by_room(with_libraries)}
 
 
 def compiler():
@@ -153,6 +167,9 @@ def print_functions(case, result, top):
     for name, count in shown.most_common(top):
         per_message = count / result["messages"]
         print(f"{per_message:>10,.0f} {100 * per_message / result['instructions']:>5.1f} %  {name[:100]}")
+    if "rooms" in result:
+        print("by room, with the library functions each calls: " + ", ".join(
+            f"{room} {count / result['messages']:,.0f}" for room, count in result["rooms"].most_common() if count))
 
 
 def failures(results, accepted):

@@ -40,8 +40,8 @@ class Program:
     def __init__(self, folder, name, *arguments):
         self.rates, self.lines = [], []
         self.process = subprocess.Popen([ROOT / "scripts/apache/benchmark", name, "-ri", "1000", *arguments],
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
-                                        env=dict(os.environ, PEER_HOME=str(folder)), start_new_session=True)
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                        env=dict(os.environ, PEER_HOME=str(folder)), text=True, start_new_session=True)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
@@ -73,7 +73,8 @@ class Side:
                                         env=dict(os.environ, HOME=str(folder)), start_new_session=True)
         self.broker = None
         try:
-            self.broker = Broker(name, command, port, [f"namesrvAddr=127.0.0.1:{port + 10}", "registerNameServerPeriod=10000"])
+            self.broker = Broker(name, command, port,
+                                 [f"namesrvAddr=127.0.0.1:{port + 10}", "registerNameServerPeriod=10000"])
         except BaseException:
             self.stop()
             raise
@@ -94,7 +95,11 @@ class Side:
         producer = Program(self.broker.folder, "Producer", *common, *(["-y", "true"] if is_async else []))
         before = cpu_seconds(pid)
         try:
-            time.sleep(seconds)
+            # The first rate comes 10 s after the program is ready.
+            deadline = time.monotonic() + 120
+            while not producer.rates and producer.process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.2)
+            time.sleep(max(seconds - 10, 1))
             send_rate = producer.rates[-1] if producer.rates else 0
             lines = producer.lines[-3:]
         finally:
@@ -102,16 +107,16 @@ class Side:
         time.sleep(1)
         send_cpu = cpu_seconds(pid) - before
         result = watch.done(0)
-        stored = result_of([BENCH, "consume", "--broker", f"127.0.0.1:{self.port}", "--topic", topic, "--queues", str(QUEUES),
-                            "--json"])
+        stored = result_of([BENCH, "consume", "--broker", f"127.0.0.1:{self.port}", "--topic", topic, "--queues",
+                            str(QUEUES), "--json"])
         if "messages" not in stored or not send_rate:
             sys.exit(f"{self.name}: {stored['verdict']}; the producer says {lines}")
         read_rate, read_cpu = self.consume(common, number, stored["messages"])
         self.broker.pause()
         millions = stored["messages"] / 1e6
         return {"send msg/s": send_rate, "send CPU-s/M": send_cpu / millions, "consume msg/s": read_rate,
-                "consume CPU-s/M": read_cpu / millions, "messages": stored["messages"], "steal %": result["steal_percent"],
-                "verdict": stored["verdict"]}
+                "consume CPU-s/M": read_cpu / millions, "messages": stored["messages"],
+                "steal %": result["steal_percent"], "verdict": stored["verdict"]}
 
     def consume(self, common, number, messages):
         """The best rate, and the broker's CPU until everything was read."""
@@ -140,7 +145,8 @@ def main():
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     WORK.mkdir(parents=True, exist_ok=True)
-    commands = {"merlin": f"{ROOT}/build/release/bin/merlin-broker -c $CONF", "apache": f"{ROOT}/scripts/apache/broker -c $CONF"}
+    commands = {"merlin": f"{ROOT}/build/release/bin/merlin-broker -c $CONF",
+                "apache": f"{ROOT}/scripts/apache/broker -c $CONF"}
     names = [arguments.only] if arguments.only else list(commands)
     sides, results = [], {name: [] for name in names}
     try:
@@ -154,9 +160,9 @@ def main():
             for side in sides if number % 2 == 0 else reversed(sides):
                 result = side.turn(number, arguments.seconds, arguments.is_async)
                 results[side.name].append(result)
-                print(f"round {number + 1} {side.name:8}" + ", ".join(
-                    f"{key} {value:,.1f}" if isinstance(value, float) else f"{key} {value}" for key, value in result.items()),
-                      flush=True)
+                shown = [f"{key} {value:,.1f}" if isinstance(value, float) else f"{key} {value}"
+                         for key, value in result.items()]
+                print(f"round {number + 1} {side.name:8}" + ", ".join(shown), flush=True)
     finally:
         for side in sides:
             side.stop()
