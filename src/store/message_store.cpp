@@ -97,6 +97,7 @@ Status MessageStore::delete_topic(std::string_view topic) {
 }
 
 int64_t MessageStore::append(std::span<AppendItem> items, Buffer& scratch) {
+  if (impl_->index_feed) IndexFeed::prepare(items);
   const int64_t end = impl_->log.append(items, scratch);
   if (impl_->options.sync_flush) {
     impl_->flusher.notify();

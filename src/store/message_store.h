@@ -28,6 +28,7 @@
 #include "merlin/base/file_system.h"
 #include "merlin/base/result.h"
 #include "merlin/message/record.h"
+#include "store/index/key_hashes.h"
 
 namespace merlin::store {
 
@@ -65,6 +66,7 @@ struct StoreOptions : CleaningLimits {
   int64_t mapped_tail_bytes = int64_t{64} << 20;  // newer than this is read through the mapping, older bytes are copied
   int32_t memory_ratio_percent = 40;       // accessMessageInMemoryMaxRatio: newer than this share of RAM is "hot"
   size_t dispatch_ring_items = 64 * 1024;  // records handed to the dispatcher in memory; beyond it reads the log
+  size_t index_feed_items = 128 * 1024;    // keys handed to the key index in memory; beyond it reads the log
   std::vector<int64_t> delay_level_ms;     // messageDelayLevel, level 1 first; empty: Apache's default levels
 
   // Retention, as Apache's: old segments go at certain hours, or early when the disk fills; see CleaningLimits.
@@ -129,6 +131,7 @@ struct AppendItem {
   int64_t physical_offset = 0;
   int64_t queue_offset = 0;
   int64_t store_timestamp_ms = 0;
+  KeyHashes keys;
 };
 
 // ---------------------------------------------------------------- read

@@ -87,6 +87,7 @@ struct MessageStore::Impl {
   mutable DamageList damage;
   const std::unique_ptr<QueueIndex> queue_index;
   QueueIndex& queues;
+  const std::unique_ptr<IndexFeed> index_feed;  // null when the key index is disabled
   Dispatcher dispatcher;
   CommitLog log;
   Flusher flusher;

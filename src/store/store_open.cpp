@@ -79,6 +79,7 @@ MessageStore::Impl::Impl(StoreOptions wanted, FileSystem& fs, const Clock& the_c
       light_queues_max(options.light_queues_max),
       queue_index(make_index(options, fs)),
       queues(*queue_index),
+      index_feed(options.index_enabled ? std::make_unique<IndexFeed>(options.index_feed_items) : nullptr),
       dispatcher(queues, options.delay_level_ms, options.dispatch_ring_items),
       log({options.commit_log_dir, options.segment_size_bytes, options.message_size_bytes_max + record_overhead_max},
           fs, clock, dispatcher),
@@ -119,7 +120,7 @@ Status MessageStore::Impl::open() {
 
   const bool clean = !files.exists(path("abort"));
   Checkpoint checkpoint = read_checkpoint(files, path("checkpoint"));
-  dispatcher.connect(log, options.sync_flush ? flusher.durable_word() : log.end_word(), listener);
+  dispatcher.connect(log, options.sync_flush ? flusher.durable_word() : log.end_word(), listener, index_feed.get());
   if (Status s = recover(clean, checkpoint); !s) return s.error().with("recovering the store");
   // Before anything is appended: without this file a gap with records behind it would not be known for a torn tail.
   const SyncedPoint synced{log.end(), log.last_store_timestamp_ms()};
@@ -147,7 +148,8 @@ Status MessageStore::Impl::open_index(bool clean, const Checkpoint& checkpoint) 
   index_options.entries_max = options.index_entries_max;
   index = std::make_unique<KeyIndex>(path("index"), files, clock, index_options);
   if (Status s = index->open(checkpoint.index_timestamp_ms, clean, log.end()); !s) return s;
-  follower = std::make_unique<IndexFollower>(*index, log.segments(), damage, [this] { return dispatcher.position(); });
+  follower =
+      std::make_unique<IndexFollower>(*index, log, *index_feed, damage, [this] { return dispatcher.position(); });
   return {};
 }
 

@@ -11,10 +11,12 @@ namespace merlin::store {
 Dispatcher::Dispatcher(QueueIndex& queues, std::vector<int64_t> delay_level_ms, size_t ring_items)
     : queues_(queues), tags_(std::move(delay_level_ms)), ring_(ring_items) {}
 
-void Dispatcher::connect(CommitLog& log, const std::atomic<int64_t>& limit, ArrivalListener* listener) {
+void Dispatcher::connect(CommitLog& log, const std::atomic<int64_t>& limit, ArrivalListener* listener,
+                         IndexFeed* feed) {
   log_ = &log;
   limit_ = &limit;
   listener_ = listener;
+  feed_ = feed;
 }
 
 int64_t Dispatcher::take_queue_offset(const AppendItem& item) {
@@ -37,6 +39,7 @@ size_t Dispatcher::late_properties(const AppendItem& item, std::span<char> out) 
 }
 
 void Dispatcher::placed(std::span<const AppendItem> items) {
+  if (feed_ != nullptr) feed_->placed(items);
   for (const AppendItem& item : items) {
     if (item.code != AppendCode::ok) continue;
     if (overflowed_) return;

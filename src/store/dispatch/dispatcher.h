@@ -21,6 +21,7 @@
 #include "store/dispatch/dispatch_ring.h"
 #include "store/dispatch/light_places.h"
 #include "store/dispatch/tags.h"
+#include "store/index/index_feed.h"
 #include "store/log/commit_log.h"
 #include "store/log/log_reader.h"
 #include "store/queue/queue_index.h"
@@ -31,8 +32,8 @@ class Dispatcher final : public LaneHooks {
  public:
   Dispatcher(QueueIndex& queues, std::vector<int64_t> delay_level_ms, size_t ring_items);
 
-  // REQUIRES: before anything else. `limit` and the log outlive the dispatcher.
-  void connect(CommitLog& log, const std::atomic<int64_t>& limit, ArrivalListener* listener);
+  // REQUIRES: before anything else. `limit`, the log and the feed, which may be null, outlive the dispatcher.
+  void connect(CommitLog& log, const std::atomic<int64_t>& limit, ArrivalListener* listener, IndexFeed* feed);
 
   // --- under the append lane
   int64_t take_queue_offset(const AppendItem& item) override;
@@ -76,6 +77,7 @@ class Dispatcher final : public LaneHooks {
   CommitLog* log_ = nullptr;                     // constant after connect()
   const std::atomic<int64_t>* limit_ = nullptr;  // constant after connect()
   ArrivalListener* listener_ = nullptr;          // constant after connect()
+  IndexFeed* feed_ = nullptr;                    // constant after connect()
 
   DispatchRing ring_;
   bool overflowed_ = false;                 // guarded by the append lane: records are passed over

@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
-
-#include "merlin/message/properties.h"
+#include <utility>
 
 namespace merlin::store {
 
@@ -15,6 +14,7 @@ constexpr int32_t slots_per_run_max = 16 * 1024;
 constexpr int32_t slot_gap_max = 1024;
 
 constexpr int32_t entries_per_read = 50'000;  // of repair()
+constexpr size_t entries_per_write = 3276;    // 64 KiB
 
 struct Entry {
   int32_t hash = 0;
@@ -33,6 +33,28 @@ struct Entry {
   }
   bool blank() const { return hash == 0 && physical_offset == 0 && seconds == 0 && previous == 0; }
 };
+
+// Below so many std::sort is as fast.
+constexpr size_t radix_sort_min = 2048;
+
+// Sorts by the high halves; they are smaller than `keys`, and of equal ones the order stays.
+void sort_by_high_half(std::vector<uint64_t>& items, uint64_t keys) {
+  if (items.size() < radix_sort_min) {
+    std::sort(items.begin(), items.end());
+    return;
+  }
+  constexpr int bits = 12;
+  std::vector<uint64_t> other(items.size());
+  for (int shift = 32; (keys - 1) >> (shift - 32) != 0; shift += bits) {
+    const auto digit = [shift](uint64_t item) { return (item >> shift) & ((1 << bits) - 1); };
+    std::array<uint32_t, 1 << bits> places{};
+    for (const uint64_t item : items) ++places[digit(item)];
+    uint32_t begin = 0;
+    for (uint32_t& place : places) begin += std::exchange(place, begin);
+    for (const uint64_t item : items) other[places[digit(item)]++] = item;
+    items.swap(other);
+  }
+}
 
 Status read_exactly(File& file, std::span<uint8_t> out, int64_t offset, const std::string& path) {
   const auto n = file.pread(out, offset);
@@ -76,25 +98,6 @@ class EntryReader {
 };
 
 }  // namespace
-
-int32_t index_key_hash(std::string_view topic, int32_t topic_hash, std::string_view key) {
-  // ASCII goes on from the hash of the topic; anything else is hashed as the UTF-16 that Java sees.
-  uint32_t hash = static_cast<uint32_t>(topic_hash);
-  uint8_t seen = 0;
-  for (const char c : key) {
-    hash = hash * 31 + static_cast<uint8_t>(c);
-    seen |= static_cast<uint8_t>(c);
-  }
-  if (seen >= 0x80) {
-    std::string text(topic);
-    text += '#';
-    text += key;
-    hash = static_cast<uint32_t>(message::java_hash(text));
-  }
-  const auto value = static_cast<int32_t>(hash);
-  if (value == INT32_MIN) return 0;  // abs() stays negative in Java, and Apache takes 0 then
-  return value < 0 ? -value : value;
-}
 
 Result<std::unique_ptr<IndexFile>> IndexFile::create(FileSystem& files, std::string path, IndexLayout layout,
                                                      const IndexHeader& before) {
@@ -247,16 +250,31 @@ void IndexFile::add(int32_t hash, int64_t physical_offset, int64_t store_timesta
 Status IndexFile::write_back() {
   if (!batch_.empty()) {
     if (Status s = write_slots(); !s) return s;
-    std::vector<uint8_t> raw(batch_.size() * IndexLayout::entry_bytes);
-    uint8_t* p = raw.data();
-    for (const NewEntry& e : batch_) {
-      Entry{e.hash, e.physical_offset, e.seconds, e.previous}.store(p);
-      p += IndexLayout::entry_bytes;
-    }
-    if (Status s = file_->pwrite(raw, layout_.entry_at(first_unwritten())); !s) return s;
+    if (Status s = write_entries(); !s) return s;
   }
   if (Status s = write_header(); !s) return s;
-  batch_ = {};
+  // Under load the next entries need the same memory.
+  if (batch_.size() >= batch_.capacity() / 4) {
+    batch_.clear();
+  } else {
+    batch_ = {};
+  }
+  return {};
+}
+
+Status IndexFile::write_entries() {
+  std::vector<uint8_t> raw(std::min(batch_.size(), entries_per_write) * IndexLayout::entry_bytes);
+  for (size_t done = 0; done < batch_.size();) {
+    const size_t end = std::min(done + entries_per_write, batch_.size());
+    const auto number = first_unwritten() + static_cast<int32_t>(done);
+    uint8_t* p = raw.data();
+    for (; done < end; ++done, p += IndexLayout::entry_bytes) {
+      const NewEntry& e = batch_[done];
+      Entry{e.hash, e.physical_offset, e.seconds, e.previous}.store(p);
+    }
+    const auto bytes = static_cast<size_t>(p - raw.data());
+    if (Status s = file_->pwrite(std::span(raw).first(bytes), layout_.entry_at(number)); !s) return s;
+  }
   return {};
 }
 
@@ -280,7 +298,7 @@ Status IndexFile::write_slots() {
   for (size_t i = 0; i < batch_.size(); ++i) {
     order[i] = uint64_t{static_cast<uint32_t>(batch_[i].hash % layout_.hash_slots)} << 32 | i;
   }
-  std::sort(order.begin(), order.end());
+  sort_by_high_half(order, static_cast<uint64_t>(layout_.hash_slots));
   for (size_t begin = 0; begin < order.size();) {
     const uint64_t first_slot = order[begin] >> 32;
     size_t end = begin + 1;

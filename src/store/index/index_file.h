@@ -25,6 +25,7 @@
 
 #include "merlin/base/file_system.h"
 #include "merlin/base/result.h"
+#include "store/index/key_hashes.h"
 
 namespace merlin::store {
 
@@ -49,9 +50,6 @@ struct IndexHeader {
   int32_t slots_used = 0;
   int32_t next_entry = 1;
 };
-
-// Apache's IndexFile.indexKeyHashMethod over topic#key; `topic_hash` is java_hash("<topic>#").
-int32_t index_key_hash(std::string_view topic, int32_t topic_hash, std::string_view key);
 
 class IndexFile {
  public:
@@ -111,6 +109,7 @@ class IndexFile {
   Status find_sound_end(int64_t log_end_offset, int64_t synced_ms, SoundEnd& out) const;
   Status link_entries(int32_t end, std::vector<int32_t>& slots);
   Status write_slots();
+  Status write_entries();
   Status write_slot_run(std::span<const uint64_t> run);
   Status write_header();
   int32_t first_unwritten() const { return header_.next_entry - static_cast<int32_t>(batch_.size()); }

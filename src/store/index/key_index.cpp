@@ -38,28 +38,10 @@ int64_t name_at(int64_t wall_ms) {
   return (date * 1'000'000 + time) * 1000 + wall_ms % 1000;
 }
 
-// What of a record's properties is indexed. Where a name stands twice the last one counts.
-struct IndexedProperties {
-  std::optional<std::string_view> unique_key;
-  std::string_view keys;
-  std::string_view tag;
-};
-
-IndexedProperties indexed_properties(std::string_view properties) {
-  IndexedProperties found;
-  message::for_each_property(properties, [&](std::string_view name, std::string_view value) {
-    if (name == message::property::unique_key) found.unique_key = value;
-    if (name == message::property::keys) found.keys = value;
-    if (name == message::property::tags) found.tag = value;
-    return true;
-  });
-  return found;
-}
-
 }  // namespace
 
 std::string indexed_tag(std::string_view tag) {
-  return "T#" + std::string(tag);
+  return std::string(indexed_tag_prefix) + std::string(tag);
 }
 
 struct KeyIndex::Impl {
@@ -74,6 +56,7 @@ struct KeyIndex::Impl {
   Status remove_from(size_t first);
   void collect(const message::RecordView& record);
   Status add(const message::RecordView& record);
+  Status make_room();
   Status roll();
   Status write_back(IndexFile& file);
   Status sync(IndexFile& file);
@@ -238,20 +221,13 @@ Status KeyIndex::put(const message::RecordView& record) {
 // Fills `hashes` in Apache's order: UNIQ_KEY, the words of KEYS, the tag.
 void KeyIndex::Impl::collect(const message::RecordView& record) {
   hashes.clear();
-  const IndexedProperties found = indexed_properties(record.properties);
-  if (!found.unique_key && found.keys.empty() && found.tag.empty()) return;
+  IndexedTexts texts;
+  texts.add(record.properties);
   if (record.topic != hashed_topic || hashed_topic.empty()) {
     hashed_topic = record.topic;
-    topic_hash = message::java_hash(hashed_topic + "#");
+    topic_hash = index_topic_hash(hashed_topic);
   }
-  if (found.unique_key) hashes.push_back(index_key_hash(record.topic, topic_hash, *found.unique_key));
-  std::string_view rest = found.keys;
-  while (!rest.empty()) {
-    const size_t space = std::min(rest.find(' '), rest.size());
-    if (space > 0) hashes.push_back(index_key_hash(record.topic, topic_hash, rest.substr(0, space)));
-    rest.remove_prefix(std::min(space + 1, rest.size()));
-  }
-  if (!found.tag.empty()) hashes.push_back(index_key_hash(record.topic, topic_hash, indexed_tag(found.tag)));
+  for_each_key_hash(record.topic, topic_hash, texts, [this](int32_t hash) { hashes.push_back(hash); });
 }
 
 Status KeyIndex::Impl::add(const message::RecordView& record) {
@@ -272,6 +248,29 @@ Status KeyIndex::Impl::add(const message::RecordView& record) {
     }
   }
   return {};
+}
+
+// What has room goes in under one hold of the lock.
+Status KeyIndex::put(std::span<const IndexEntry> entries, size_t& done) {
+  Impl& my = *impl_;
+  for (done = 0; done < entries.size();) {
+    if (Status s = my.make_room(); !s) return s;
+    const std::unique_lock lock(my.mutex);
+    const size_t room = std::max<size_t>(my.options.batch_entries_max - my.newest->unwritten(), 1);
+    const size_t end = std::min(entries.size(), done + room);
+    for (; done < end && !my.newest->full(); ++done) {
+      my.newest->add(entries[done].hash, entries[done].physical_offset, entries[done].store_timestamp_ms);
+    }
+    my.newest_put_offset = entries[done - 1].physical_offset;
+    my.indexed_offset.store(my.newest_put_offset, std::memory_order_release);
+  }
+  return {};
+}
+
+// Room for one entry at least.
+Status KeyIndex::Impl::make_room() {
+  if (newest == nullptr || newest->full()) return roll();
+  return newest->unwritten() < options.batch_entries_max ? Status() : write_back(*newest);
 }
 
 // A full file is made durable before the next one begins, so that only the newest can be damaged by a power cut.

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "merlin/base/file_system.h"
 #include "merlin/base/result.h"
 #include "merlin/message/record.h"
+#include "store/index/key_hashes.h"
 
 namespace merlin::store {
 
@@ -56,6 +58,9 @@ class KeyIndex {
   // are rollback-typed ones. On an error the record was not added (or not wholly) and put() may be called again with
   // it.
   Status put(const message::RecordView& record);
+  // Adds keys of records that are not in yet, in their order; none is a whole_record. `done` counts those that are in,
+  // also on an error: call again with the others.
+  Status put(std::span<const IndexEntry> entries, size_t& done);
 
   // Where to go on reading the log: everything below is in the index. It may be the start of a record that is in
   // already.
