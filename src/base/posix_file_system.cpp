@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
@@ -23,6 +24,24 @@ class PosixMapping final : public Mapping {
     size_ = size;
   }
   ~PosixMapping() override { munmap(data_, size_); }
+
+  // The kernel answers so to those only who may write the file, and tells the others that all is there.
+  bool in_memory(size_t offset, size_t bytes) const override {
+    constexpr size_t pages_at_a_time = 512;
+    static const auto page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    std::array<unsigned char, pages_at_a_time> pages{};
+    for (size_t at = offset - offset % page_bytes; at < offset + bytes;) {
+      const size_t piece = std::min(offset + bytes - at, pages_at_a_time * page_bytes);
+      if (mincore(data_ + at, piece, pages.data()) != 0) return false;
+      const size_t count = (piece + page_bytes - 1) / page_bytes;
+      if (!std::all_of(pages.begin(), pages.begin() + static_cast<std::ptrdiff_t>(count),
+                       [](unsigned char page) { return (page & 1) != 0; })) {
+        return false;
+      }
+      at += piece;
+    }
+    return true;
+  }
 };
 
 class PosixFile final : public File {

@@ -8,38 +8,41 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
-
+#include "net/reactor_impl.h"
 #include "net/tcp_connection.h"
 
 namespace merlin::net {
 
-class Acceptor : public std::enable_shared_from_this<Acceptor> {
+class Acceptor : private Watched {
  public:
-  using Deal = std::function<void(int fd, bool v6, int32_t tag)>;
-  Acceptor(boost::asio::io_context& io, std::shared_ptr<ConnectionEnv> env, int32_t tag, Deal deal);
+  using Deal = std::function<void(int fd, int32_t tag)>;
+  // Lives as long as the reactor.
+  Acceptor(Reactor::Impl& reactor, std::shared_ptr<ConnectionEnv> env, int32_t tag, Deal deal);
+  ~Acceptor() { close(); }
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
 
   Status open(const std::string& address, int32_t port);
-  void start() { arm(); }
+  void start();
   void close();
   int32_t tag() const { return tag_; }
   int32_t port() const { return port_; }
 
  private:
-  void arm();
-  void accept_all();
+  void on_events(uint32_t events) override;
+  bool accept_one();
   void wait_for_descriptors(int sys_errno);
   bool may_log();
 
-  boost::asio::ip::tcp::acceptor socket_;
-  boost::asio::steady_timer retry_;
+  Reactor::Impl& reactor_;
   const std::shared_ptr<ConnectionEnv> env_;
   const int32_t tag_;
   const Deal deal_;
+  int fd_ = -1;
   int32_t port_ = -1;
-  bool v6_ = false;
+  std::optional<Reactor::Impl::TimerKey> retry_;
   int64_t logged_ns_ = 0;
   size_t lines_left_out_ = 0;
 };

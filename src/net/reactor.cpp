@@ -1,10 +1,15 @@
 #include "net/reactor.h"
 
+#include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <chrono>
+#include <limits>
 #include <pthread.h>
-
-#include <boost/asio/post.hpp>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <system_error>
+#include <unistd.h>
 
 #include "net/reactor_impl.h"
 #include "net/tcp_connection.h"
@@ -15,43 +20,88 @@ namespace {
 
 // Posted work that posts again may go on so many rounds after stop(); then it is dropped.
 constexpr int stop_rounds_max = 1000;
+constexpr int events_per_turn_max = 256;
+constexpr int64_t ns_per_ms = 1'000'000;
 
 thread_local Reactor::Impl* current_reactor = nullptr;
 
+int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
 }  // namespace
 
-// Only the reactor's thread touches descriptors and timers, so Asio need not lock them; its queue stays locked.
 Reactor::Impl::Impl(size_t reactor_index)
-    : index(reactor_index),
-      io(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
-      guard(boost::asio::make_work_guard(io)),
-      read_buffer(new uint8_t[read_buffer_bytes]) {}
+    : index(reactor_index), read_buffer(new uint8_t[read_buffer_bytes]), events_(new epoll_event[events_per_turn_max]) {
+  epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  // By edges: each write is one, so that the counter need not be read.
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  if (epoll_fd < 0 || wake_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, wake_fd, &event) != 0) {
+    throw std::system_error(errno, std::generic_category(), "a reactor's epoll");
+  }
+}
+
+Reactor::Impl::~Impl() {
+  for (std::thread& resolver : resolving) resolver.join();
+  ::close(wake_fd);
+  ::close(epoll_fd);
+}
+
+Status Reactor::Impl::watch(int fd, uint32_t events, Watched& who) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &who;
+  if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) return errno_error("epoll_ctl", errno);
+  return {};
+}
+
+void Reactor::Impl::unwatch(int fd) {
+  (void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, nullptr);
+}
 
 void Reactor::Impl::run() {
   current_reactor = this;
   pthread_setname_np(pthread_self(), ("reactor-" + std::to_string(index)).c_str());
-  io.run();
+  while (!ended) turn();
   current_reactor = nullptr;
 }
 
-bool Reactor::Impl::post(std::function<void()> work) {
-  bool wake = false;
-  {
-    std::lock_guard lock(mutex);
-    if (refusing) return false;
-    wake = inbox.empty();
-    inbox.push_back(std::move(work));
+// One turn: what waits its turn, what is due, what was posted, and what the descriptors have brought.
+void Reactor::Impl::turn() {
+  run_turns();
+  run_timers();
+  bool stop = take_posted();
+  if (!stop && !taken.empty()) {
+    // Once more: when nothing follows, as mostly, the next wait may be a long one.
+    run_posted();
+    stop = take_posted();
   }
-  // One wake-up serves all work that is posted before the reactor gets to it.
-  if (wake) boost::asio::post(io, [this] { drain_inbox(); });
-  return true;
+  if (stop) return finish_stop();
+  run_posted();
+  const int count = epoll_wait(epoll_fd, events_.get(), events_per_turn_max, wait_ms());
+  asleep.store(false, std::memory_order_relaxed);  // who writes now finds its work taken at the next turn
+  for (int i = 0; i < count; ++i) {
+    if (auto* who = static_cast<Watched*>(events_[static_cast<size_t>(i)].data.ptr)) {
+      who->on_events(events_[static_cast<size_t>(i)].events);
+    }
+  }
+  buried.clear();
 }
 
-void Reactor::Impl::drain_inbox() {
-  {
-    std::lock_guard lock(mutex);
-    taken.swap(inbox);
-  }
+// Says whether the reactor is asked to stop.
+bool Reactor::Impl::take_posted() {
+  const std::lock_guard lock(mutex);
+  taken.swap(inbox);
+  // From here on a post() wakes us, unless there is something to do that brings us here again at once.
+  asleep.store(taken.empty() && waiting_turn.empty() && !stop_wanted, std::memory_order_relaxed);
+  return stop_wanted;
+}
+
+void Reactor::Impl::run_posted() {
+  if (taken.empty()) return;
   begin_batch();
   for (std::function<void()>& work : taken) {
     work();
@@ -59,6 +109,55 @@ void Reactor::Impl::drain_inbox() {
   }
   taken.clear();
   end_batch();
+}
+
+void Reactor::Impl::run_turns() {
+  if (waiting_turn.empty()) return;
+  having_turn.swap(waiting_turn);
+  for (const std::shared_ptr<TcpConnection>& connection : having_turn) connection->take_turn();
+  having_turn.clear();
+}
+
+void Reactor::Impl::run_timers() {
+  if (timers.empty()) return;
+  const int64_t now = now_ns();
+  while (!timers.empty() && timers.begin()->first.first <= now) {
+    const std::function<void()> work = std::move(timers.begin()->second);
+    timers.erase(timers.begin());
+    begin_batch();
+    work();
+    end_batch();
+  }
+}
+
+int Reactor::Impl::wait_ms() const {
+  // Work posted by work, on this thread, did not wake us: it is found at the next turn.
+  if (!asleep.load(std::memory_order_relaxed) || !waiting_turn.empty()) return 0;
+  if (timers.empty()) return -1;
+  const int64_t left_ns = timers.begin()->first.first - now_ns();
+  return static_cast<int>(std::clamp<int64_t>((left_ns + ns_per_ms - 1) / ns_per_ms, 0, 60'000));
+}
+
+bool Reactor::Impl::post(std::function<void()> work) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex);
+    if (refusing) return false;
+    inbox.push_back(std::move(work));
+    wake = asleep.exchange(false, std::memory_order_relaxed);
+  }
+  // On the reactor's own thread it is enough that it does not sleep now.
+  if (wake && current_reactor != this) eventfd_write(wake_fd, 1);
+  return true;
+}
+
+void Reactor::Impl::ask_to_stop() {
+  {
+    const std::lock_guard lock(mutex);
+    stop_wanted = true;
+    asleep.store(false, std::memory_order_relaxed);
+  }
+  eventfd_write(wake_fd, 1);
 }
 
 void Reactor::Impl::end_batch() {
@@ -72,39 +171,44 @@ void Reactor::Impl::end_batch() {
   }
 }
 
-void Reactor::Impl::begin_stop() {
+// Posted work runs, also what it posts, within limits; timers do not.
+void Reactor::Impl::finish_stop() {
   stopping = true;
+  run_posted();
   for (int round = 0; round < stop_rounds_max; ++round) {
     {
-      std::lock_guard lock(mutex);
+      const std::lock_guard lock(mutex);
       if (inbox.empty()) {
         refusing = true;
         break;
       }
+      taken.swap(inbox);
     }
-    drain_inbox();
+    run_posted();
   }
   std::vector<std::function<void()>> dropped;
   {
-    std::lock_guard lock(mutex);
+    const std::lock_guard lock(mutex);
     refusing = true;
     dropped.swap(inbox);
   }
-  for (const std::unique_ptr<Periodic>& periodic : periodics) periodic->timer.cancel();
-  for (boost::asio::steady_timer& timer : one_shots) timer.cancel();
-  // io.run() returns when the cancelled operations have completed.
-  guard.reset();
+  timers.clear();
+  waiting_turn.clear();
+  buried.clear();
+  ended = true;
 }
 
-void Reactor::Impl::arm_periodic(size_t position) {
-  Periodic& periodic = *periodics[position];
-  periodic.timer.expires_after(std::chrono::milliseconds(periodic.interval_ms));
-  periodic.timer.async_wait([this, position](const boost::system::error_code& ec) {
-    if (ec || stopping) return;
-    begin_batch();
-    periodics[position]->work();
-    end_batch();
-    if (!stopping) arm_periodic(position);
+Reactor::Impl::TimerKey Reactor::Impl::add_timer(int64_t delay_ms, std::function<void()> work) {
+  constexpr int64_t delay_ms_max = std::numeric_limits<int64_t>::max() / ns_per_ms / 4;
+  const TimerKey key{now_ns() + std::clamp<int64_t>(delay_ms, 0, delay_ms_max) * ns_per_ms, next_timer++};
+  timers.emplace(key, std::move(work));
+  return key;
+}
+
+void Reactor::Impl::add_periodic(int64_t interval_ms, std::function<void()> work) {
+  (void)add_timer(interval_ms, [this, interval_ms, job = std::move(work)]() mutable {
+    job();
+    if (!stopping) add_periodic(interval_ms, std::move(job));
   });
 }
 
@@ -115,16 +219,16 @@ Reactor::~Reactor() {
 }
 
 void Reactor::start() {
-  if (impl_->thread.joinable() || !impl_->guard) return;
+  if (impl_->thread.joinable() || impl_->ended) return;
   impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
 }
 
 void Reactor::stop() {
-  if (!impl_->guard && !impl_->thread.joinable()) return;
+  if (impl_->ended && !impl_->thread.joinable()) return;
   assert(!on_this_thread());
   // One that never ran runs now: what was posted to it waits for an answer.
   start();
-  boost::asio::post(impl_->io, [impl = impl_.get()] { impl->begin_stop(); });
+  impl_->ask_to_stop();
   impl_->thread.join();
 }
 
@@ -142,25 +246,12 @@ bool Reactor::post(std::function<void()> work) {
 
 void Reactor::every_ms(int64_t interval_ms, std::function<void()> work) {
   assert(on_this_thread() || !impl_->thread.joinable());
-  if (impl_->stopping) return;
-  impl_->periodics.push_back(std::make_unique<Impl::Periodic>(
-      Impl::Periodic{boost::asio::steady_timer(impl_->io), interval_ms, std::move(work)}));
-  impl_->arm_periodic(impl_->periodics.size() - 1);
+  if (!impl_->stopping) impl_->add_periodic(interval_ms, std::move(work));
 }
 
 void Reactor::after_ms(int64_t delay_ms, std::function<void()> work) {
   assert(on_this_thread() || !impl_->thread.joinable());
-  if (impl_->stopping) return;
-  Impl* impl = impl_.get();
-  const auto timer = impl->one_shots.emplace(impl->one_shots.end(), impl->io);
-  timer->expires_after(std::chrono::milliseconds(delay_ms));
-  timer->async_wait([impl, timer, job = std::move(work)](const boost::system::error_code& ec) {
-    impl->one_shots.erase(timer);
-    if (ec || impl->stopping) return;
-    impl->begin_batch();
-    job();
-    impl->end_batch();
-  });
+  if (!impl_->stopping) (void)impl_->add_timer(delay_ms, std::move(work));
 }
 
 }  // namespace merlin::net

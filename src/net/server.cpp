@@ -29,18 +29,11 @@ void sweep(Reactor::Impl& reactor, const Clock& clock) {
   }
 }
 
-void adopt(const std::shared_ptr<Reactor>& reactor, const std::shared_ptr<ConnectionEnv>& env, int fd, bool v6,
-           int32_t tag) {
-  boost::asio::ip::tcp::socket socket(reactor->impl().io);
-  boost::system::error_code ec;
-  socket.assign(v6 ? boost::asio::ip::tcp::v6() : boost::asio::ip::tcp::v4(), fd, ec);
-  if (ec) {
-    ::close(fd);
-    env->connection_count--;
-    log_error("net", "an accepted connection could not be watched: {}", ec.message());
-    return;
-  }
-  std::make_shared<TcpConnection>(reactor, env, std::move(socket), tag)->start();
+void adopt(const std::shared_ptr<Reactor>& reactor, const std::shared_ptr<ConnectionEnv>& env, int fd, int32_t tag) {
+  const Status started = std::make_shared<TcpConnection>(reactor, env, fd, tag)->start();
+  if (started) return;
+  env->connection_count--;
+  log_error("net", "an accepted connection could not be watched: {}", started.error().message);
 }
 
 }  // namespace
@@ -53,7 +46,7 @@ struct Server::Impl {
     }
   }
 
-  void deal(int fd, bool v6, int32_t tag);
+  void deal(int fd, int32_t tag);
   // Runs `work` on the reactor and waits; at once when the reactor does not run.
   void run_on(Reactor& reactor, const std::function<void()>& work);
 
@@ -66,10 +59,10 @@ struct Server::Impl {
   bool stopped = false;
 };
 
-void Server::Impl::deal(int fd, bool v6, int32_t tag) {
+void Server::Impl::deal(int fd, int32_t tag) {
   const std::shared_ptr<Reactor>& reactor = reactors[next_accept++ % reactors.size()];
-  if (reactor->on_this_thread()) return adopt(reactor, env, fd, v6, tag);
-  const bool posted = reactor->post([reactor, env = env, fd, v6, tag] { adopt(reactor, env, fd, v6, tag); });
+  if (reactor->on_this_thread()) return adopt(reactor, env, fd, tag);
+  const bool posted = reactor->post([reactor, env = env, fd, tag] { adopt(reactor, env, fd, tag); });
   if (!posted) {
     ::close(fd);
     env->connection_count--;
@@ -100,9 +93,9 @@ void Server::set_handler(FrameHandler* handler) {
 
 Status Server::listen(const std::string& address, int32_t port, int32_t tag) {
   assert(!impl_->started);
-  auto acceptor = std::make_shared<Acceptor>(
-      impl_->reactors[0]->impl().io, impl_->env, tag,
-      [impl = impl_.get()](int fd, bool v6, int32_t listener_tag) { impl->deal(fd, v6, listener_tag); });
+  auto acceptor =
+      std::make_shared<Acceptor>(impl_->reactors[0]->impl(), impl_->env, tag,
+                                 [impl = impl_.get()](int fd, int32_t listener_tag) { impl->deal(fd, listener_tag); });
   Status opened = acceptor->open(address, port);
   if (opened) impl_->acceptors.push_back(std::move(acceptor));
   return opened;

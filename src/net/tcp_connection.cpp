@@ -4,11 +4,12 @@
 #include <cerrno>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
-
-#include <boost/asio/post.hpp>
+#include <unistd.h>
 
 #include "net/reactor_impl.h"
+#include "net/socket_address.h"
 
 namespace merlin::net {
 
@@ -21,33 +22,15 @@ constexpr int read_rounds_max = 4;
 constexpr size_t rejoin_bytes_max = 16 << 10;
 constexpr size_t large_read_bytes_min = 64 << 10;
 
-HostPort to_host_port(const sockaddr_storage& address) {
-  HostPort out;
-  if (address.ss_family == AF_INET6) {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-    out.v6 = true;
-    std::memcpy(out.ip.data(), &v6.sin6_addr, 16);
-    out.port = ntohs(v6.sin6_port);
-  } else {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-    std::memcpy(out.ip.data(), &v4.sin_addr, 4);
-    out.port = ntohs(v4.sin_port);
-  }
-  return out;
-}
-
 }  // namespace
 
-TcpConnection::TcpConnection(std::shared_ptr<Reactor> reactor, std::shared_ptr<ConnectionEnv> env,
-                             boost::asio::ip::tcp::socket socket, int32_t listener_tag)
-    : reactor_(std::move(reactor)), env_(std::move(env)), socket_(std::move(socket)), fd_(socket_->native_handle()) {
+TcpConnection::TcpConnection(std::shared_ptr<Reactor> reactor, std::shared_ptr<ConnectionEnv> env, int fd,
+                             int32_t listener_tag)
+    : reactor_(std::move(reactor)), env_(std::move(env)), fd_(fd) {
   id_ = env_->next_id++;
   listener_tag_ = listener_tag;
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  if (getpeername(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0) remote_ = to_host_port(address);
-  size = sizeof address;
-  if (getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0) local_ = to_host_port(address);
+  remote_ = SocketAddress::peer(fd_).host_port();
+  local_ = SocketAddress::local(fd_).host_port();
   remote_text_ = remote_.text();
   const int on = 1;
   setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -55,24 +38,46 @@ TcpConnection::TcpConnection(std::shared_ptr<Reactor> reactor, std::shared_ptr<C
   active_ns_ = env_->clock.monotonic_ns();
 }
 
-void TcpConnection::start() {
-  auto& connections = reactor_->impl().connections;
-  registry_index_ = connections.size();
-  connections.push_back(self());
-  arm_read();
+TcpConnection::~TcpConnection() {
+  if (fd_ >= 0) ::close(fd_);
 }
 
-void TcpConnection::arm_read() {
-  if (read_armed_ || !socket_) return;
-  read_armed_ = true;
-  socket_->async_wait(boost::asio::socket_base::wait_read, [self = self()](const boost::system::error_code& ec) {
-    self->read_armed_ = false;
-    if (!ec) self->on_readable();
-  });
+Status TcpConnection::start() {
+  Reactor::Impl& reactor = reactor_->impl();
+  if (Status s = reactor.watch(fd_, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this); !s) {
+    open_ = false;
+    return s;
+  }
+  registry_index_ = reactor.connections.size();
+  reactor.connections.push_back(self());
+  return {};
+}
+
+void TcpConnection::on_events(uint32_t events) {
+  if (fd_ < 0) return;
+  const bool ends = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+  if (ends) is_ending_ = true;
+  if (write_waits_ && (ends || (events & EPOLLOUT) != 0)) {
+    on_writable();
+    if (fd_ < 0) return;
+  }
+  if (ends || (events & EPOLLIN) != 0) on_readable();
+}
+
+void TcpConnection::wait_turn() {
+  if (waits_turn_) return;
+  waits_turn_ = true;
+  reactor_->impl().again(self());
+}
+
+void TcpConnection::take_turn() {
+  waits_turn_ = false;
+  if (fd_ >= 0 && std::exchange(write_has_turn_, false)) on_writable();
+  if (fd_ >= 0 && std::exchange(read_has_turn_, false)) on_readable();
 }
 
 void TcpConnection::on_readable() {
-  if (!socket_) return;
+  if (fd_ < 0 || paused_) return;
   was_active_ = true;
   for (int round = 0; round < read_rounds_max; ++round) {
     if (pending() > env_->limits.unsent_bytes_pause) {
@@ -81,14 +86,22 @@ void TcpConnection::on_readable() {
     }
     if (held_) {
       deliver_held();
-      if (!socket_) return;
+      if (fd_ < 0) return;
       continue;
     }
     const ReadResult result = partial_needed_ > rejoin_bytes_max ? read_large() : read_once();
     if (result == ReadResult::closed) return;
-    if (result == ReadResult::drained && !held_) return arm_read();
+    if (result == ReadResult::drained && !held_) return;
   }
-  boost::asio::post(reactor_->impl().io, [self = self()] { self->on_readable(); });
+  read_has_turn_ = true;
+  wait_turn();
+}
+
+// Whether the socket may hold more: one that got less than it asked for has emptied it, and what comes now is an event.
+// An end that epoll has told of is not told again, so it is read for.
+TcpConnection::ReadResult TcpConnection::after_read(bool is_full) const {
+  if (fd_ < 0) return ReadResult::closed;
+  return is_full || is_ending_ ? ReadResult::more : ReadResult::drained;
 }
 
 TcpConnection::ReadResult TcpConnection::read_once() {
@@ -101,9 +114,7 @@ TcpConnection::ReadResult TcpConnection::read_once() {
   if (before > 0) std::memcpy(buffer, partial_.data(), before);
   partial_.clear();
   deliver(buffer, before + static_cast<size_t>(received));
-  if (!socket_) return ReadResult::closed;
-  // A short read has emptied the socket: what comes now makes it readable again.
-  return static_cast<size_t>(received) == room ? ReadResult::more : ReadResult::drained;
+  return after_read(static_cast<size_t>(received) == room);
 }
 
 TcpConnection::ReadResult TcpConnection::read_large() {
@@ -123,14 +134,15 @@ TcpConnection::ReadResult TcpConnection::read_large() {
   if (received <= 0) return read_failed(received);
   partial_.commit(static_cast<size_t>(received));
   if (partial_.size() >= partial_needed_) deliver_held();
-  if (!socket_) return ReadResult::closed;
-  return static_cast<size_t>(received) == room ? ReadResult::more : ReadResult::drained;
+  return after_read(static_cast<size_t>(received) == room);
 }
 
 TcpConnection::ReadResult TcpConnection::read_failed(ssize_t received) {
   if (received == 0) {
     close_with(LogLevel::debug, "the peer closed it");
-  } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
+  } else if (errno == EINTR) {
+    return ReadResult::more;
+  } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
     return ReadResult::drained;
   } else {
     send_failed_ = true;
@@ -230,12 +242,13 @@ void TcpConnection::close_with(LogLevel level, std::string_view why) {
 }
 
 void TcpConnection::finish_close() {
-  if (!socket_) return;
+  if (fd_ < 0) return;
   const std::shared_ptr<TcpConnection> keep = self();
   take_posted();
   if (!send_failed_) (void)send_some();  // the last answers, as far as they go at once
-  socket_.reset();
+  ::close(fd_);
   fd_ = -1;
+  reactor_->impl().bury(keep);
   auto& connections = reactor_->impl().connections;
   connections[registry_index_] = connections.back();
   connections[registry_index_]->registry_index_ = registry_index_;

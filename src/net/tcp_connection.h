@@ -1,5 +1,7 @@
-// The Connection over an Asio socket. Asio waits for readiness; the transfers are plain recv() and sendmsg(), so that
-// reads go to the reactor's shared buffer and an idle connection owns no buffer at all.
+// The Connection over a TCP socket. Transfers are plain recv() and sendmsg(); reads go to the reactor's shared buffer,
+// and an idle connection owns no buffer at all. Both directions are watched by edges from start() on: a read that
+// brought less than it asked for, and a write that was refused, are followed by an event, and nothing is asked for
+// again.
 //
 // Owns:    the socket; `partial_`, the bytes of a frame (or of frames put off by back-pressure) not yet handled; `out_`
 // with
@@ -9,14 +11,12 @@
 #pragma once
 
 #include <mutex>
-#include <optional>
 #include <vector>
-
-#include <boost/asio/ip/tcp.hpp>
 
 #include "merlin/base/clock.h"
 #include "merlin/base/log.h"
 #include "net/connection.h"
+#include "net/reactor_impl.h"
 
 namespace merlin::net {
 
@@ -31,14 +31,14 @@ struct ConnectionEnv {
   std::atomic<uint64_t> next_id{1};
 };
 
-class TcpConnection final : public Connection {
+class TcpConnection final : public Connection, private Watched {
  public:
-  TcpConnection(std::shared_ptr<Reactor> reactor, std::shared_ptr<ConnectionEnv> env,
-                boost::asio::ip::tcp::socket socket, int32_t listener_tag);
-  ~TcpConnection() override = default;
+  // `fd` does not block, and is the connection's own from here on.
+  TcpConnection(std::shared_ptr<Reactor> reactor, std::shared_ptr<ConnectionEnv> env, int fd, int32_t listener_tag);
+  ~TcpConnection() override;
 
-  // Registers with the reactor and begins to read. On the reactor.
-  void start();
+  // Registers with the reactor and begins to read. On the reactor. Without success the connection is none.
+  Status start();
 
   Reactor& reactor() override { return *reactor_; }
   Buffer& out() override { return out_; }
@@ -51,6 +51,7 @@ class TcpConnection final : public Connection {
 
   // For the room itself, on the reactor.
   void flush_dirty();          // end of a batch
+  void take_turn();            // goes on after it has let others go first
   void sweep(int64_t now_ns);  // closes when idle too long; gives back buffers that nothing used since the last one
   void close_for_stop();
 
@@ -61,16 +62,17 @@ class TcpConnection final : public Connection {
     std::shared_ptr<const void> pin;
   };
   enum class ReadResult { drained, more, closed };
-  enum class SendResult { all, blocked, failed };
+  enum class SendResult { all, blocked, interrupted, failed };
 
   std::shared_ptr<TcpConnection> self() { return std::static_pointer_cast<TcpConnection>(shared_from_this()); }
-  void arm_read();
-  void arm_write();
+  void on_events(uint32_t events) override;
+  void wait_turn();
   void on_readable();
   void on_writable();
   ReadResult read_once();
   ReadResult read_large();
   ReadResult read_failed(ssize_t received);
+  ReadResult after_read(bool is_full) const;
   void deliver(const uint8_t* data, size_t size);
   void deliver_held();
   void count_partial();
@@ -90,12 +92,14 @@ class TcpConnection final : public Connection {
   const std::shared_ptr<ConnectionEnv> env_;
 
   // On the reactor.
-  std::optional<boost::asio::ip::tcp::socket> socket_;  // empty once closed: it must not outlive the io_context
-  int fd_ = -1;
-  bool read_armed_ = false;
-  bool write_armed_ = false;  // holds whenever pending() > 0 outside of a batch
-  bool paused_ = false;       // not read until the peer has read
-  bool held_ = false;         // partial_ begins with whole frames, put off while paused
+  int fd_ = -1;                  // -1 once closed
+  bool write_waits_ = false;     // holds whenever pending() > 0 outside of a batch: an event or a turn will come
+  bool write_has_turn_ = false;  // the write goes on at the next turn, and so does the read
+  bool read_has_turn_ = false;
+  bool waits_turn_ = false;
+  bool is_ending_ = false;  // epoll has told that nothing more will come: it will tell nothing more
+  bool paused_ = false;     // not read until the peer has read
+  bool held_ = false;       // partial_ begins with whole frames, put off while paused
   bool in_burst_ = false;
   bool is_dirty_ = false;
   bool was_active_ = false;  // read or written since the last sweep

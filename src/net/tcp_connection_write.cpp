@@ -21,13 +21,13 @@ constexpr size_t out_keep_bytes = 64 << 10;  // a larger buffer is given back wh
 }  // namespace
 
 void TcpConnection::write_pinned(ByteView bytes, std::shared_ptr<const void> pin) {
-  if (bytes.empty() || !socket_) return;
+  if (bytes.empty() || fd_ < 0) return;
   slices_.push_back(Slice{out_.size(), bytes, std::move(pin)});
   pinned_unsent_ += bytes.size();
 }
 
 void TcpConnection::flush() {
-  if (!socket_) {
+  if (fd_ < 0) {
     out_.clear();
     return;
   }
@@ -50,17 +50,21 @@ bool TcpConnection::write_is_full() {
 }
 
 void TcpConnection::flush_now() {
-  if (!socket_) {
+  if (fd_ < 0) {
     out_.clear();
     return;
   }
   if (!is_open()) return;  // finish_close() sends what it can
-  if (!write_armed_) {
+  if (!write_waits_) {
     const SendResult result = send_some();
     if (result == SendResult::failed) {
       return close_with(LogLevel::debug, std::string("write: ") + strerror(errno));
     }
-    if (result == SendResult::blocked) arm_write();
+    write_waits_ = result != SendResult::all;
+    if (result == SendResult::interrupted) {
+      write_has_turn_ = true;
+      wait_turn();
+    }
   }
   publish_unsent();
   if (pending() > env_->limits.unsent_bytes_max) {
@@ -69,18 +73,11 @@ void TcpConnection::flush_now() {
   }
 }
 
-void TcpConnection::arm_write() {
-  write_armed_ = true;
-  socket_->async_wait(boost::asio::socket_base::wait_write, [self = self()](const boost::system::error_code& ec) {
-    self->write_armed_ = false;
-    if (!ec) self->on_writable();
-  });
-}
-
 void TcpConnection::on_writable() {
-  if (!socket_) return;
+  if (fd_ < 0) return;
+  write_waits_ = false;
   flush_now();
-  if (!socket_ || !paused_ || pending() > env_->limits.unsent_bytes_pause / 2) return;
+  if (fd_ < 0 || !paused_ || pending() > env_->limits.unsent_bytes_pause / 2) return;
   paused_ = false;
   on_readable();
 }
@@ -106,14 +103,15 @@ TcpConnection::SendResult TcpConnection::send_some() {
       was_active_ = true;
       consume(static_cast<size_t>(sent));
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      break;
+      compact();
+      return SendResult::blocked;
     } else if (errno != EINTR) {
       send_failed_ = true;
       return SendResult::failed;
     }
   }
   compact();
-  return pending() == 0 ? SendResult::all : SendResult::blocked;
+  return pending() == 0 ? SendResult::all : SendResult::interrupted;
 }
 
 // The next unsent pieces, in order: bytes of out_, a slice, bytes of out_, ...
@@ -208,7 +206,7 @@ void TcpConnection::take_posted() {
     std::swap(bytes, posted_);
     posted_bytes_ = 0;
   }
-  if (!socket_ || bytes.empty()) return;
+  if (fd_ < 0 || bytes.empty()) return;
   if (out_.empty() && slices_.empty()) {
     std::swap(out_, bytes);
   } else {

@@ -68,7 +68,7 @@ class MessageStore::Impl::Collector {
     if (unit.physical_offset + unit.size > segment_->end()) {
       return damaged(unit, queue_offset, "it would end behind its segment");
     }
-    const auto record = unit.physical_offset >= mapped_from_ ? map(unit) : copy(units);
+    const auto record = unit.physical_offset >= mapped_from_ || in_page_cache(units) ? map(unit) : copy(units);
     if (!record) return unreadable(queue_offset, record.error());
     if (record->empty()) {  // not in memory
       out_.cold = out_.message_count == 0;
@@ -119,12 +119,33 @@ class MessageStore::Impl::Collector {
     return ByteView(mapping_->data() + (unit.physical_offset - segment_->start()), static_cast<size_t>(unit.size));
   }
 
+  // Whether old bytes are in memory all the same: asked for the records that stand close together at once. What was
+  // there a moment ago is read through the mapping; should it be gone again, the kernel brings it back.
+  bool in_page_cache(std::span<const QueueUnit> units) {
+    const QueueUnit& unit = units.front();
+    if (unit.physical_offset >= cached_begin_ && unit.physical_end() <= cached_end_) return true;
+    if (copied(unit)) return false;
+    const int64_t end = span_end(units, mapped_gap_max, mapped_bytes_max);
+    auto mapping = segment_->mapping();
+    if (!mapping || !(*mapping)->in_memory(static_cast<size_t>(unit.physical_offset - segment_->start()),
+                                           static_cast<size_t>(end - unit.physical_offset))) {
+      return false;
+    }
+    cached_begin_ = unit.physical_offset;
+    cached_end_ = end;
+    return true;
+  }
+
+  bool copied(const QueueUnit& unit) const {
+    return copy_ != nullptr && unit.physical_offset >= copy_begin_ &&
+           unit.physical_end() <= copy_begin_ + static_cast<int64_t>(copy_->size());
+  }
+
   // Old bytes are copied, the records that stand close together at once. Empty: the disk would have to be waited for.
   Result<ByteView> copy(std::span<const QueueUnit> units) {
     const QueueUnit& unit = units.front();
-    const int64_t copied_end = copy_begin_ + (copy_ == nullptr ? 0 : static_cast<int64_t>(copy_->size()));
-    if (copy_ == nullptr || unit.physical_offset < copy_begin_ || unit.physical_end() > copied_end) {
-      const int64_t end = span_end(units);
+    if (!copied(unit)) {
+      const int64_t end = span_end(units, copied_gap_max, copied_bytes_max);
       auto bytes = std::make_shared<std::vector<uint8_t>>(static_cast<size_t>(end - unit.physical_offset));
       const auto got = segment_->read_now(*bytes, unit.physical_offset);
       if (!got) return got.error();
@@ -144,12 +165,12 @@ class MessageStore::Impl::Collector {
   }
 
   // Where the run of records ends that is worth reading at once.
-  int64_t span_end(std::span<const QueueUnit> units) const {
+  int64_t span_end(std::span<const QueueUnit> units, int64_t gap_max, int64_t bytes_max) const {
     const int64_t begin = units.front().physical_offset;
     int64_t end = units.front().physical_end();
     for (const QueueUnit& next : units.subspan(1)) {
       if (next.damaged() || next.size <= 0 || next.physical_offset < end) break;
-      if (next.physical_offset - end > copied_gap_max || next.physical_end() - begin > copied_bytes_max) break;
+      if (next.physical_offset - end > gap_max || next.physical_end() - begin > bytes_max) break;
       if (next.physical_end() > segment_->end() || next.physical_end() > mapped_from_) break;
       end = next.physical_end();
     }
@@ -198,6 +219,8 @@ class MessageStore::Impl::Collector {
 
   static constexpr int64_t copied_gap_max = 4096;
   static constexpr int64_t copied_bytes_max = 256 * 1024;
+  static constexpr int64_t mapped_gap_max = 32 * 1024;
+  static constexpr int64_t mapped_bytes_max = 1024 * 1024;
   static constexpr size_t queue_id_at = 12;
   static constexpr size_t record_head_bytes = message::physical_offset_at + 8;
 
@@ -216,6 +239,8 @@ class MessageStore::Impl::Collector {
   std::shared_ptr<Mapping> mapping_;
   std::shared_ptr<std::vector<uint8_t>> copy_;
   int64_t copy_begin_ = 0;
+  int64_t cached_begin_ = 0;  // these bytes of the log were in memory when the call asked
+  int64_t cached_end_ = 0;
   bool from_disk_ = false;  // the record at hand was waited for
   int64_t skip_below_ = INT64_MIN;
 };
@@ -242,9 +267,16 @@ void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const Ge
   const int64_t stop = std::min({queue.scan_limit(offset), scan_end, out.max_offset});
   int64_t last_physical = 0;
   std::array<QueueUnit, units_per_read> units;
+  // Without a filter each unit is a message of the answer: no more are looked at than it may have.
+  const int64_t useful =
+      filter != nullptr
+          ? INT64_MAX
+          : std::max(1, std::min(limits.count_max, std::max(limits.count_in_memory_max, limits.count_on_disk_max)));
   bool full = false;
   for (int64_t next = offset; next < stop && !full;) {
-    const auto wanted = static_cast<size_t>(std::min<int64_t>(stop - next, units_per_read));
+    const auto wanted =
+        static_cast<size_t>(std::min({stop - next, useful - out.message_count, int64_t{units_per_read}}));
+    if (wanted == 0) break;
     const size_t count = queue.read(next, {units.data(), wanted});
     if (count == 0) {
       if (next == offset) answer(GetStatus::offset_found_null, queue.next_file(offset));

@@ -23,6 +23,13 @@ class Mapping {
   virtual ~Mapping() = default;
   uint8_t* data() const { return data_; }
   size_t size() const { return size_; }
+  // Whether memory holds all of these bytes, so that who reads them now does not wait for the disk. False where nobody
+  // can tell. REQUIRES: [offset, offset + bytes) lies within the mapping.
+  virtual bool in_memory(size_t offset, size_t bytes) const {
+    (void)offset;
+    (void)bytes;
+    return false;
+  }
 
  protected:
   uint8_t* data_ = nullptr;

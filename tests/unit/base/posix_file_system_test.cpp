@@ -45,6 +45,22 @@ TEST_F(PosixFileSystem, writes_reads_and_maps) {
   EXPECT_EQ(as_text({(*mapping)->data() + 9'000, 5}), "hello");
 }
 
+TEST_F(PosixFileSystem, a_mapping_tells_what_memory_holds) {
+  constexpr size_t size = 8 << 20;
+  auto file = files_.open(path("f"), OpenMode::create);
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->truncate(size).ok());
+  auto mapping = (*file)->map_read(size);
+  ASSERT_TRUE(mapping.ok());
+  const std::string text(5 << 20, 'x');
+  ASSERT_TRUE((*file)->pwrite(as_bytes(text), 0).ok());
+  EXPECT_TRUE((*mapping)->in_memory(0, text.size()));
+  EXPECT_TRUE((*mapping)->in_memory(4'095, 2));
+  EXPECT_TRUE((*mapping)->in_memory(text.size() - 1, 1));
+  EXPECT_FALSE((*mapping)->in_memory(text.size() - 1, 2)) << "nobody has touched the hole behind it";
+  EXPECT_FALSE((*mapping)->in_memory(100, text.size()));
+}
+
 TEST_F(PosixFileSystem, names_the_path_and_the_reason) {
   const auto absent = files_.open(path("absent"), OpenMode::read_write);
   ASSERT_FALSE(absent.ok());

@@ -76,6 +76,31 @@ TEST(reactor, timers_fire_and_pending_ones_do_not_hold_up_stop) {
   EXPECT_EQ(once, 1);
 }
 
+TEST(reactor, timers_keep_their_order_and_posted_work_need_not_wait_for_them) {
+  Reactor reactor(0);
+  std::vector<int> order;
+  std::atomic<bool> ended{false};
+  reactor.after_ms(30, [&] {
+    order.push_back(3);
+    ended = true;
+  });
+  reactor.after_ms(10, [&] {
+    order.push_back(1);
+    // From the reactor's own thread, which sleeps next.
+    reactor.post([&] { order.push_back(2); });
+  });
+  reactor.start();
+  EXPECT_TRUE(eventually([&] { return ended.load(); }));
+  std::atomic<bool> ran{false};
+  for (int i = 0; i < 1000; ++i) {
+    ran = false;
+    ASSERT_TRUE(reactor.post([&] { ASSERT_TRUE(reactor.post([&] { ran = true; })); }));
+    ASSERT_TRUE(eventually([&] { return ran.load(); })) << i;
+  }
+  reactor.stop();
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
+}
+
 TEST(reactor, many_threads_post) {
   Reactor reactor(0);
   reactor.start();
