@@ -1,4 +1,4 @@
-// One reactor per core: an io_context, its thread, and everything that lives on it. A connection never migrates.
+// One reactor per core: an epoll loop, its thread, and everything that lives on it. A connection never migrates.
 //
 // Owns:    the thread, the shared read buffer, the timers.
 // Threads: post() from anywhere; everything else on the reactor's own thread.
