@@ -327,12 +327,10 @@ size_t Dispatcher::on_burst(net::Connection& connection, std::span<const wire::F
     if (taken > 0 && connection.write_is_full()) break;
     if (taken == state.slots.size()) state.slots.emplace_back();
     Slot& slot = state.slots[taken++];
-    Result<wire::CommandView> decoded = wire::decode_command(frame, slot.scratch);
-    if (!decoded) {
-      connection.close("its header does not decode: " + decoded.error().message);
+    if (Status s = wire::decode_command(frame, slot.scratch, slot.command); !s) {
+      connection.close("its header does not decode: " + s.error().message);
       break;
     }
-    slot.command = *decoded;
     impl_->handle(state, connection, frame, slot.command);
     if (!connection.is_open()) break;
   }

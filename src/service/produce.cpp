@@ -228,8 +228,8 @@ Refusal Produce::too_large(size_t body_bytes, size_t properties_bytes) const {
               settings_.message_size_bytes_max, body_bytes, properties_bytes)};
 }
 
-message::RecordSpec Produce::record_of(const SendRequest& request, int32_t queue_id) const {
-  message::RecordSpec spec;
+// What each record of a request has in common.
+void Produce::fill_record(const SendRequest& request, int32_t queue_id, message::RecordSpec& spec) const {
   spec.topic = request.topic;
   spec.queue_id = queue_id;
   spec.sys_flag = request.sys_flag & ~message::sys_flag::need_unwrap;
@@ -237,7 +237,6 @@ message::RecordSpec Produce::record_of(const SendRequest& request, int32_t queue
   spec.born_host = request.born_host;
   spec.store_host = settings_.store_host;
   spec.reconsume_times = request.reconsume_times;
-  return spec;
 }
 
 namespace {
@@ -273,20 +272,24 @@ Refusal Produce::add_single(const SendRequest& request, ProduceBurst::CachedTopi
     return too_large(request.body.size(), properties.size() + tail.size());
   }
   const int32_t queue_id = pick_queue(request, *topic.config, burst);
-  store::AppendItem item;
-  item.spec = record_of(request, queue_id);
+  store::ConsumeQueue* const queue = queue_of(topic, queue_id);
+  store::LightQueues* light = nullptr;
+  if (settings_.multi_dispatch && !scan.multi_dispatch.empty()) {
+    if (Refusal r = enter_light_queues(scan.multi_dispatch, request.topic, queue_id, burst, light); !r.ok()) return r;
+  }
+  // From here on nothing refuses or throws. The item is filled where it stays: it is large, and a copy of what has just
+  // been written waits for each write.
+  store::AppendItem& item = burst.items.emplace_back();
+  fill_record(request, queue_id, item.spec);
   if (topic.config->multi_tag) item.spec.sys_flag |= message::sys_flag::multi_tags;
   item.spec.flag = request.flag;
   item.spec.body = request.body;
   item.spec.properties = properties;
   item.spec.properties_tail = tail;
   item.tags_code = scan.tags.empty() ? 0 : message::java_hash(scan.tags);
-  item.queue = queue_of(topic, queue_id);
-  if (settings_.multi_dispatch && !scan.multi_dispatch.empty()) {
-    if (Refusal r = enter_light_queues(scan.multi_dispatch, request.topic, queue_id, burst, item); !r.ok()) return r;
-  }
-  placed = {burst.items.size(), 1, queue_id, unique_key, false, scan.waits_for_durable};
-  burst.items.push_back(item);
+  item.queue = queue;
+  if (light != nullptr) item.enter(*light);
+  placed = {burst.items.size() - 1, 1, queue_id, unique_key, false, scan.waits_for_durable};
   return {};
 }
 
@@ -326,17 +329,17 @@ Refusal Produce::add_batch(const SendRequest& request, ProduceBurst::CachedTopic
     const PropertyScan scan = scan_properties(entry->properties);
     refusal = refuse_unbuilt(scan, settings_.broker_ip);
     if (!refusal.ok()) break;
-    store::AppendItem item;
-    item.spec = record_of(request, queue_id);
+    std::string_view properties = entry->properties;
+    if (scan.has_own_name) properties = burst.text() = without_broker_properties(properties);
+    store::AppendItem& item = burst.items.emplace_back();
+    fill_record(request, queue_id, item.spec);
     item.spec.flag = entry->flag;
     item.spec.body = entry->body;
-    item.spec.properties = entry->properties;
-    if (scan.has_own_name) item.spec.properties = burst.text() = without_broker_properties(entry->properties);
+    item.spec.properties = properties;
     item.spec.properties_tail = tail_;
     item.tags_code = scan.tags.empty() ? 0 : message::java_hash(scan.tags);
     item.queue = queue;
-    item.joined_to_previous = burst.items.size() > first;
-    burst.items.push_back(item);
+    item.joined_to_previous = burst.items.size() > first + 1;
   }
   if (!refusal.ok()) {
     burst.items.resize(first);
@@ -391,7 +394,7 @@ Refusal Produce::add_inner_batch(const SendRequest& request, ProduceBurst::Cache
                         "topic and make it again",
                         request.topic)};
   }
-  item.spec = record_of(request, queue_id);
+  fill_record(request, queue_id, item.spec);
   item.spec.sys_flag |= message::sys_flag::need_unwrap | message::sys_flag::inner_batch;
   if (topic.config->multi_tag) item.spec.sys_flag |= message::sys_flag::multi_tags;
   item.spec.flag = request.flag;

@@ -135,8 +135,9 @@ class Produce {
   Refusal check_names(const SendRequest& request) const;
   Refusal find_light_topic(const SendRequest& request, ProduceBurst& burst);
   Refusal refuse_light(const Error& error) const;
+  // `out` stays nullptr when the names lead to no other queue.
   Refusal enter_light_queues(std::string_view names, std::string_view topic, int32_t queue_id, ProduceBurst& burst,
-                             store::AppendItem& item);
+                             store::LightQueues*& out);
   Refusal add_single(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
                      PlacedRequest& placed);
   Refusal add_batch(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
@@ -144,7 +145,7 @@ class Produce {
   Refusal add_inner_batch(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
                           PlacedRequest& placed);
   Refusal too_large(size_t body_bytes, size_t properties_bytes) const;
-  message::RecordSpec record_of(const SendRequest& request, int32_t queue_id) const;
+  void fill_record(const SendRequest& request, int32_t queue_id, message::RecordSpec& spec) const;
 
   const ProduceSettings settings_;
   store::MessageStore& store_;

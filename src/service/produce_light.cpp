@@ -24,13 +24,13 @@ Refusal Produce::find_light_topic(const SendRequest& request, ProduceBurst& burs
 }
 
 Refusal Produce::enter_light_queues(std::string_view names, std::string_view topic, int32_t queue_id,
-                                    ProduceBurst& burst, store::AppendItem& item) {
+                                    ProduceBurst& burst, store::LightQueues*& out) {
   if (burst.light_used == burst.light.size()) burst.light.emplace_back();
   store::LightQueues& light = burst.light[burst.light_used];
   if (Status s = store_.light_queues(names, topic, queue_id, light); !s) return refuse_light(s.error());
   if (light.late_bytes_max == 0) return {};
   ++burst.light_used;
-  item.enter(light);
+  out = &light;
   return {};
 }
 

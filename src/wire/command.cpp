@@ -103,17 +103,21 @@ const std::string_view* CommandView::find(std::string_view key) const {
   return nullptr;
 }
 
-Result<CommandView> decode_command(const Frame& frame, HeaderScratch& scratch) {
+Status decode_command(const Frame& frame, HeaderScratch& scratch, CommandView& out) {
   if (frame.header.size() > header_limit_bytes) {
     return Error{Errc::invalid, "header of " + std::to_string(frame.header.size()) + " bytes is over the limit of " +
                                     std::to_string(header_limit_bytes)};
   }
-  CommandView out;
+  out = CommandView();
   out.body = frame.body;
   out.serialization = frame.serialization;
-  const Status status = frame.serialization == Serialization::json ? decode_json_header(frame.header, scratch, out)
-                                                                   : decode_binary_header(frame.header, scratch, out);
-  if (!status.ok()) return status.error();
+  return frame.serialization == Serialization::json ? decode_json_header(frame.header, scratch, out)
+                                                    : decode_binary_header(frame.header, scratch, out);
+}
+
+Result<CommandView> decode_command(const Frame& frame, HeaderScratch& scratch) {
+  CommandView out;
+  if (Status s = decode_command(frame, scratch, out); !s) return s.error();
   return out;
 }
 

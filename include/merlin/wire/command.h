@@ -84,6 +84,8 @@ struct CommandView {
 // booleans as ext values, language names of any case. Binary: request codes 3442..3471 and 3543 (cut to 16 bits) are
 // mapped back to 2000xx.
 Result<CommandView> decode_command(const Frame& frame, HeaderScratch& scratch);
+// The same into a view that the caller has: the hot path does not copy it. After an error `out` says nothing.
+Status decode_command(const Frame& frame, HeaderScratch& scratch, CommandView& out);
 
 // Writes one whole frame at the end of `out` in three steps, without intermediate copies:
 //

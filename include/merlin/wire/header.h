@@ -177,13 +177,12 @@ size_t take_in_order(std::span<const ExtField> ext, H& header, uint64_t& seen, s
 
 }  // namespace detail
 
+// Into a header that the caller has: the hot path does not copy it.
 template <class H>
-Result<H> decode_header(const CommandView& command) {
+Status decode_header(const CommandView& command, H& header) {
   using Rows = detail::HeaderRows<H>;
   static_assert(Rows::count <= 64);
-  Result<H> result{H{}};
   if constexpr (Rows::count > 0) {
-    H& header = *result;
     uint64_t seen = 0;
     const size_t taken = detail::take_in_order(command.ext, header, seen, std::make_index_sequence<Rows::count>());
     size_t hint = 0;
@@ -202,7 +201,14 @@ Result<H> decode_header(const CommandView& command) {
     }();
     if ((seen & needed) != needed) return detail::field_missing(Rows::rows[std::countr_zero(needed & ~seen)].key);
   }
-  return result;
+  return {};
+}
+
+template <class H>
+Result<H> decode_header(const CommandView& command) {
+  H header{};
+  if (Status s = decode_header(command, header); !s) return s.error();
+  return header;
 }
 
 template <class H>

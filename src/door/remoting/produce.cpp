@@ -91,15 +91,19 @@ ProduceDoor::ProduceDoor(service::Produce& produce, store::MessageStore& store, 
 ProduceDoor::~ProduceDoor() = default;
 
 void ProduceDoor::send(rpc::Request& request) {
-  const auto header = wire::decode_header<SendMessageHeader>(request.command());
-  if (!header) return request.reply(rc::system_error, header.error().message);
-  handle(request, *header, header->batch);
+  SendMessageHeader header;
+  if (Status s = wire::decode_header(request.command(), header); !s) {
+    return request.reply(rc::system_error, s.error().message);
+  }
+  handle(request, header, header.batch);
 }
 
 void ProduceDoor::send_v2(rpc::Request& request) {
-  const auto header = wire::decode_header<SendMessageHeaderV2>(request.command());
-  if (!header) return request.reply(rc::system_error, header.error().message);
-  handle(request, *header, header->batch || request.command().code == wire::request_code::send_batch_message);
+  SendMessageHeaderV2 header;
+  if (Status s = wire::decode_header(request.command(), header); !s) {
+    return request.reply(rc::system_error, s.error().message);
+  }
+  handle(request, header, header.batch || request.command().code == wire::request_code::send_batch_message);
 }
 
 void ProduceDoor::handle(rpc::Request& request, const SendMessageHeader& header, bool batch) {
@@ -120,15 +124,18 @@ void ProduceDoor::handle(rpc::Request& request, const SendMessageHeader& header,
   send.body = request.body();
 
   ReactorBurst& burst = *bursts_[request.connection().reactor().index()];
-  Waiting waiting;
-  if (!static_queues_.resolve(request, send.topic, send.queue_id, waiting.mapped)) return;
-  const service::Refusal refusal = produce_.prepare(send, burst.records, waiting.placed);
-  if (refusal.outcome == service::Outcome::needs_worker) return send_on_worker(request, send, waiting.mapped);
+  StaticQueue mapped;
+  if (!static_queues_.resolve(request, send.topic, send.queue_id, mapped)) return;
+  service::PlacedRequest placed;
+  const service::Refusal refusal = produce_.prepare(send, burst.records, placed);
+  if (refusal.outcome == service::Outcome::needs_worker) return send_on_worker(request, send, mapped);
   if (!refusal.ok()) return refuse(request, refusal);
+  Waiting& waiting = burst.waiting.emplace_back();
+  waiting.placed = placed;
   waiting.serialization = request.command().serialization;
   waiting.opaque = request.command().opaque;
   waiting.is_oneway = request.command().is_oneway();
-  burst.waiting.push_back(waiting);
+  waiting.mapped = mapped;
   request.answer_later();
 }
 
