@@ -27,6 +27,7 @@ import signal
 import sys
 
 import bench_report
+from bench_idle import idle_once
 from bench_machine import Watch, environment
 from bench_process import BENCH, ROOT, WORK, Broker, run_tool, start_once
 from bench_workloads import BY_NAME, DEFAULT, DEFAULT_SYNC, TABLE
@@ -80,7 +81,8 @@ class Runner:
             run_tool(broker, [*workload.before, "--topic", topic], None, None)
         watch = Watch()
         result = run_tool(broker, [*workload.arguments, "--topic", topic], seconds, self.arguments.warmup)
-        result.update(watch.done(result.get("own_cores", 0) + result.get("broker_cores", 0)))
+        # The tool knows the steal of its measured seconds.
+        result = watch.done(result.get("own_cores", 0) + result.get("broker_cores", 0)) | result
         broker.pause()
         return result
 
@@ -88,11 +90,10 @@ class Runner:
         """A run without much steal, if there is one."""
         best = None
         for attempt in range(REPEATS + 1):
-            if workload.kind == "start":
+            if workload.kind != "load":
                 _, name, command, _ = next(entry for entry in self.sides if entry[0] == side)
-                watch = Watch()
-                result = start_once(name, command, self.arguments.port + 5, workload.keys)
-                result.update(watch.done(0))
+                once = start_once if workload.kind == "start" else idle_once
+                result = once(name, command, self.arguments.port + 5, workload.keys)
             else:
                 result = self.one(workload, side, f"{topic}_{attempt}")
             if best is None or result["steal_percent"] < best["steal_percent"]:
@@ -107,7 +108,7 @@ class Runner:
         results = {}
         for name in sorted(names, key=lambda n: BY_NAME[n].keys):
             workload = BY_NAME[name]
-            if workload.kind == "start":
+            if workload.kind != "load":
                 self.close()
                 self.keys = None
             else:

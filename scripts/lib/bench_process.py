@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 
+from bench_machine import Watch
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BENCH = ROOT / "build/release/bin/merlin-bench"
 WORK = ROOT / "build/bench"
@@ -109,7 +111,9 @@ def start_once(name, command, port, keys):
     broker.name, broker.port, broker.command, broker.keys = name + "-start", port, command, keys
     broker.folder = WORK / broker.name
     environment = broker.prepare()
+    watch = Watch()
     result = result_of([BENCH, "first-send", "--cmd", f"{command} >>{broker.folder}/log 2>&1", "--broker",
                         f"127.0.0.1:{port}", "--json"], env=environment)
+    result = watch.done(0) | result
     shutil.rmtree(broker.folder, ignore_errors=True)
     return result

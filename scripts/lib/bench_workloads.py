@@ -14,12 +14,14 @@ class Workload:
     keys: tuple = ()  # lines of the brokers' configuration; workloads with the same ones share their brokers
     seconds: int = 0  # measured; 0: what the command line says
     before: tuple = ()  # arguments of a run that makes what this one reads
-    kind: str = "load"  # load, or start: exec to the first SEND_OK
+    kind: str = "load"  # load; start: exec to the first SEND_OK; idle: nothing to do
 
 
 SYNC = ("flushDiskType=SYNC_FLUSH",)
 ONE, TWO = ("merlinReactors=1",), ("merlinReactors=2",)
 LATENCY = "p99_us"
+# 1 KiB at a rate, timed from when each message was due; the tool in real time where it may.
+RATE = ["--rt", "--size", "1024", "--connections", "8", "--rate"]
 
 ALL = [
     Workload("8x64", "128 B sends, 8 connections x 64 in flight, JSON headers",
@@ -39,18 +41,15 @@ ALL = [
              before=(*PRODUCE, "--connections", "8", "--in-flight", "8", "--batch", "32", "--seconds", "3", "--warmup",
                      "0")),
     Workload("e2e-12000", "1 KiB at 12 000 a second, sends beside long polls",
-             ["e2e", "--rate", "12000", "--size", "1024", "--connections", "8", "--consumers", "4"], headline=LATENCY),
+             ["e2e", *RATE, "12000", "--consumers", "4"], headline="e2e_p99_us"),
     Workload("e2e-30000", "1 KiB at 30 000 a second, sends beside long polls",
-             ["e2e", "--rate", "30000", "--size", "1024", "--connections", "8", "--consumers", "4"], headline=LATENCY),
+             ["e2e", *RATE, "30000", "--consumers", "4"], headline="e2e_p99_us"),
     Workload("rate-6000", "1 KiB sends at 6 000 a second",
-             ["produce", "--size", "1024", "--connections", "8", "--in-flight", "64", "--rate", "6000"],
-             headline=LATENCY),
+             ["produce", *RATE, "6000"], headline=LATENCY),
     Workload("rate-12000", "1 KiB sends at 12 000 a second",
-             ["produce", "--size", "1024", "--connections", "8", "--in-flight", "64", "--rate", "12000"],
-             headline=LATENCY),
+             ["produce", *RATE, "12000"], headline=LATENCY),
     Workload("rate-12000-long", "1 KiB sends at 12 000 a second for five minutes, over rolls of the log",
-             ["produce", "--size", "1024", "--connections", "8", "--in-flight", "64", "--rate", "12000"],
-             headline=LATENCY, seconds=300),
+             ["produce", *RATE, "12000"], headline=LATENCY, seconds=300),
     Workload("10000x1", "128 B sends, 10 000 connections x 1 in flight",
              [*PRODUCE, "--connections", "10000", "--in-flight", "1"]),
     Workload("1-reactor", "64 x 16 with one reactor", [*PRODUCE, "--connections", "64", "--in-flight", "16"], keys=ONE),
@@ -64,13 +63,15 @@ ALL = [
     Workload("async-64x16-1k", "for comparison: ASYNC_FLUSH, 1 KiB, 64 connections x 16",
              ["produce", "--size", "1024", "--connections", "64", "--in-flight", "16"]),
     Workload("start", "exec to the first SEND_OK, empty store", [], headline="exec_to_first_send_ms", kind="start"),
+    Workload("idle", "nothing to do, then 10 000 connections with a held pull each", [], headline="idle_rss_mib",
+             kind="idle"),
 ]
 BY_NAME = {workload.name: workload for workload in ALL}
 DEFAULT = ["1x1", "8x64", "8x64-1k", "64x16", "batch", "consume"]
 DEFAULT_SYNC = ["sync-64x1", "sync-64x16"]
 # The table of what MerlinMQ wants to show beside Apache's broker.
 TABLE = ["8x64", "8x64-binary", "64x16", "1x1", "batch", "consume", "e2e-12000", "e2e-30000", "rate-12000", "10000x1",
-         "1-reactor", "2-reactors", "async-64x16-1k", "sync-1x1", "sync-64x1", "sync-64x16", "start"]
+         "1-reactor", "2-reactors", "async-64x16-1k", "sync-1x1", "sync-64x1", "sync-64x16", "start", "idle"]
 
 # Name in the tool's result, label, decimals, whether more is better.
 METRICS = [
@@ -86,12 +87,18 @@ METRICS = [
     ("e2e_p50_us", "e2e p50 us", 0, False),
     ("e2e_p99_us", "e2e p99 us", 0, False),
     ("e2e_p99_9_us", "e2e p99.9 us", 0, False),
+    ("lag_p99_us", "tool late p99 us", 0, None),
     ("refused", "refused", 0, False),
     ("broker_rss_mib", "RSS MiB", 0, False),
     ("broker_anonymous_mib", "anonymous MiB", 0, False),
     ("exec_to_port_ms", "exec to port ms", 0, False),
     ("exec_to_first_send_ms", "exec to SEND_OK ms", 0, False),
     ("broker_cpu_s", "CPU s until then", 2, False),
+    ("idle_cpu_percent", "idle CPU %", 2, False),
+    ("idle_rss_mib", "idle RSS MiB", 0, False),
+    ("idle_anonymous_mib", "idle anonymous MiB", 0, False),
+    ("held_cpu_percent", "10 000 held: CPU %", 2, False),
+    ("held_rss_mib", "10 000 held: RSS MiB", 0, False),
     ("steal_percent", "steal %", 1, None),
     ("outside_cores", "others' cores", 2, None),
 ]

@@ -206,6 +206,7 @@ def main():
     print_table(results, accepted)
     if arguments.accept:
         write_accepted(results)
+        return 0
     if not arguments.check:
         for case, result in results.items():
             print_functions(case, result, arguments.top)
