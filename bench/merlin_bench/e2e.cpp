@@ -91,6 +91,7 @@ E2eReport Run::finish(UsageMeter& meter, int64_t acknowledged_before) const {
   report.acknowledged = ledger_.acknowledged_count();
   report.received = ledger_.received_count();
   report.unanswered = sender_.in_flight() * options_.batch;
+  report.never_sent = sender_.never_sent() * options_.batch;
   report.lost = ledger_.lost();
   report.duplicates = ledger_.duplicates();
   report.foreign = ledger_.foreign();
@@ -124,6 +125,7 @@ Result<E2eReport> Run::run() {
   if (Status s = drive_to(measure_to_, never); !s) return s.error();
   meter.stop();
   sender_.stop(now_ns());
+  progress.tick(now_ns(), sender_.second());
 
   int64_t last_count = 0;
   int64_t last_change_ns = now_ns();
@@ -131,7 +133,7 @@ Result<E2eReport> Run::run() {
     const int64_t count = ledger_.received_count() + ledger_.acknowledged_count();
     if (count != last_count) last_change_ns = now_ns();
     last_count = count;
-    return (sender_.in_flight() == 0 && ledger_.lost() == 0) || now_ns() - last_change_ns > arrivals_wait_ns;
+    return (sender_.is_done() && ledger_.lost() == 0) || now_ns() - last_change_ns > arrivals_wait_ns;
   };
   if (Status s = drive_to(INT64_MAX, is_over); !s) return s.error();
   return finish(meter, acknowledged_before);
@@ -166,7 +168,7 @@ Status print(const Options& options, const E2eReport& report) {
   if (report.misplaced > 0) out.number("misplaced", static_cast<double>(report.misplaced));
   if (report.foreign > 0) out.number("foreign", static_cast<double>(report.foreign));
   if (report.reordered >= 0) out.number("reordered", static_cast<double>(report.reordered));
-  put_answers(out, report.sent, report.unanswered);
+  put_answers(out, report.sent, report.unanswered, report.never_sent);
   out.text("verdict", !report.is_whole()      ? "WRONG: not every acknowledged message arrived once"
                       : report.all_answered() ? "good: every message once, offsets dense, CRCs right"
                                               : "some sends failed");

@@ -16,6 +16,7 @@ struct E2eReport {
   int64_t acknowledged = 0;
   int64_t received = 0;
   int64_t unanswered = 0;
+  int64_t never_sent = 0;
   int64_t lost = 0;
   int64_t duplicates = 0;
   int64_t misplaced = 0;
@@ -29,7 +30,7 @@ struct E2eReport {
   int64_t held = 0;
   Usage usage;
 
-  bool all_answered() const { return sent.codes.empty() && unanswered == 0; }
+  bool all_answered() const { return sent.codes.empty() && unanswered == 0 && never_sent == 0; }
   bool is_whole() const { return lost == 0 && duplicates == 0 && misplaced == 0; }
   bool good() const { return is_whole() && all_answered(); }
 };

@@ -13,7 +13,6 @@ namespace merlin::bench {
 
 namespace {
 
-constexpr int64_t second_ns = 1'000'000'000;
 constexpr size_t append_bytes = size_t{256} << 20;  // of a file that is appended to; the next one begins there
 constexpr size_t page_bytes = 4096;
 constexpr size_t synced_bytes = size_t{64} << 20;
@@ -55,11 +54,11 @@ Status measure_write(const Options& options, size_t size, std::vector<Figure>& o
   const std::vector<uint8_t> record(size, 'm');
   int64_t bytes = 0;
   int64_t spent_ns = 0;
-  while (spent_ns < options.seconds * second_ns) {
+  while (spent_ns < part_ns(options)) {
     auto file = HiddenFile::create(options.directory);
     if (!file) return file.error();
     const int64_t start = now_ns();
-    for (size_t at = 0; at + size <= append_bytes; at += size) {
+    for (size_t at = 0; at + size <= append_bytes && now_ns() - start < part_ns(options); at += size) {
       if (Status s = write_at((*file)->fd(), record, at); !s) return s;
       bytes += static_cast<int64_t>(size);
     }
@@ -76,7 +75,7 @@ Status measure_mmap(const Options& options, std::vector<Figure>& out) {
   const std::vector<uint8_t> record(static_cast<size_t>(options.size_bytes), 'm');
   int64_t bytes = 0;
   int64_t spent_ns = 0;
-  while (spent_ns < options.seconds * second_ns) {
+  while (spent_ns < part_ns(options)) {
     auto file = HiddenFile::create(options.directory);
     if (!file) return file.error();
     if (::ftruncate((*file)->fd(), static_cast<off_t>(append_bytes)) != 0) return errno_error("ftruncate", errno);
@@ -105,7 +104,7 @@ Status measure_fdatasync(const Options& options, bool written_before, std::vecto
   }
   if (::fsync(fd) != 0) return errno_error("fsync", errno);
   Histogram latency;
-  const int64_t end_ns = now_ns() + options.seconds * second_ns;
+  const int64_t end_ns = now_ns() + part_ns(options);
   for (size_t at = 0; now_ns() < end_ns; at = (at + page_bytes) % synced_bytes) {
     // From the start again, a file would not grow any more.
     if (at == 0 && !written_before && ::ftruncate(fd, 0) != 0) return errno_error("ftruncate", errno);
@@ -126,7 +125,7 @@ void measure_memcpy(const Options& options, std::vector<Figure>& out) {
   int64_t bytes = 0;
   const int64_t start = now_ns();
   int64_t spent_ns = 0;
-  while (spent_ns < options.seconds * second_ns) {
+  while (spent_ns < part_ns(options)) {
     std::memcpy(to.data(), from.data(), copied_bytes);
     // Without a reader, the compiler may leave the copy out.
     asm volatile("" : : "r"(to.data()) : "memory");

@@ -9,8 +9,6 @@ namespace merlin::bench {
 
 namespace {
 
-constexpr int64_t second_ns = 1'000'000'000;
-
 // Sends to a broker that only answers, as `produce` does.
 Status measure_echo(Options options, const std::string& name, int32_t connections, int32_t in_flight,
                     std::vector<Figure>& out) {
@@ -24,8 +22,8 @@ Status measure_echo(Options options, const std::string& name, int32_t connection
   Sender sender(options, poller, ledger);
   if (Status s = sender.connect(); !s) return s;
   const int64_t start = now_ns();
-  const int64_t measure_from = start + second_ns / 2;
-  const int64_t measure_to = measure_from + options.seconds * second_ns;
+  const int64_t measure_from = start + part_ns(options) / 4;
+  const int64_t measure_to = measure_from + part_ns(options);
   Progress progress(options, Progress::Lines::sending, start, measure_to - start);
   progress.say(name + ": " + std::to_string(connections) + " x " + std::to_string(in_flight));
   const auto never = [] { return false; };

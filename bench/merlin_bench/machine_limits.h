@@ -20,6 +20,12 @@ struct LimitsReport {
   bool good() const { return !figures.empty(); }
 };
 
+// Each gets the same part of options.seconds.
+inline constexpr int64_t limits_measured = 8;
+inline int64_t part_ns(const Options& options) {
+  return options.seconds * int64_t{1'000'000'000} / limits_measured;
+}
+
 Result<LimitsReport> limits(const Options& options);
 Status print(const Options& options, const LimitsReport& report);
 

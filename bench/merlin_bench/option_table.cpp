@@ -50,7 +50,7 @@ constexpr auto all_flags = std::to_array<Flag>({
     {load, "--oneway", "pm", "requests that ask for no answer", &Options::oneway},
     {load, "--rate", "pem", "messages a second in all, latency counted from the intended time; 0: closed loop",
      &Options::rate, 0, 10'000'000},
-    {load, "--seconds", "petml", "measured seconds", &Options::seconds, 1, 86'400},
+    {load, "--seconds", "petml", "measured seconds; limits: over all that is measured", &Options::seconds, 1, 86'400},
     {load, "--warmup", "petm", "seconds before measuring", &Options::warmup_seconds, 0, 3600},
     {load, "--consumers", "e", "connections that pull", &Options::consumers, 1, 50'000},
     {load, "--pull-count", "pcetm", "messages asked for per pull", &Options::pull_count, 1, 1024},
@@ -90,7 +90,7 @@ void set_defaults(Options& options) {
     options.rate = 1000;
   }
   if (options.verb == "many-queues") options.topics = 1000;
-  if (options.verb == "limits") options.seconds = 2;
+  if (options.verb == "limits") options.seconds = 16;
   if (options.verb == "tx") {
     options.in_flight = 16;
     options.half = true;

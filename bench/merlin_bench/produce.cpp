@@ -41,7 +41,8 @@ Result<ProduceReport> produce(const Options& options) {
   if (Status s = drive_to(measure_to); !s) return s.error();
   meter.stop();
   sender.stop(now_ns());
-  const auto is_answered = [&] { return sender.in_flight() == 0 && !sender.has_unsent(); };
+  progress.tick(now_ns(), sender.second());
+  const auto is_answered = [&] { return sender.is_done(); };
   if (Status s = drive(poller, &sender, progress, sender.second(), now_ns() + answers_wait_ns, is_answered); !s)
     return s.error();
 
@@ -56,6 +57,7 @@ Result<ProduceReport> produce(const Options& options) {
     report.open_loop = true;
     report.lag = sender.schedule()->lag();
     report.held = sender.schedule()->held();
+    report.never_sent = sender.never_sent() * options.batch;
   }
   if (!options.no_read_back) {
     if (Status s = check.read_back(ledger, progress); !s) return s.error();
@@ -82,7 +84,8 @@ void put_open_loop(Report& out, const Histogram& lag, int64_t held) {
   out.number("requests_held", static_cast<double>(held));
 }
 
-void put_answers(Report& out, const Sender::Totals& sent, int64_t unanswered) {
+void put_answers(Report& out, const Sender::Totals& sent, int64_t unanswered, int64_t never_sent) {
+  if (never_sent > 0) out.number("never_sent", static_cast<double>(never_sent));
   if (unanswered > 0) out.number("unanswered", static_cast<double>(unanswered));
   int64_t refused = 0;
   for (const auto& [code, count] : sent.codes) refused += count;
@@ -121,7 +124,7 @@ Status print(const Options& options, const ProduceReport& report) {
     out.number("duplicates", static_cast<double>(check.duplicates));
     if (check.foreign > 0) out.number("foreign", static_cast<double>(check.foreign));
   }
-  put_answers(out, report.sent, report.unanswered);
+  put_answers(out, report.sent, report.unanswered, report.never_sent);
   out.text("verdict", !check.good()           ? "WRONG: " + check.what_is_wrong()
                       : report.all_answered() ? "good"
                                               : "some sends failed");

@@ -15,14 +15,15 @@ struct ProduceReport {
   Sender::Totals sent;
   int64_t sent_count = 0;    // over the whole run
   int64_t acknowledged = 0;  // of them; a oneway request is never acknowledged
-  int64_t unanswered = 0;    // messages whose answer did not come within 10 s after the last send
+  int64_t unanswered = 0;    // messages whose answer did not come within 10 s after the measured time
+  int64_t never_sent = 0;    // open loop: messages that had to wait until after that
   bool open_loop = false;
   Histogram lag;     // open loop: how late the tool itself sent
   int64_t held = 0;  // open loop: requests that had to wait because every connection was full
   Usage usage;
   CheckReport check;
 
-  bool all_answered() const { return sent.codes.empty() && unanswered == 0; }
+  bool all_answered() const { return sent.codes.empty() && unanswered == 0 && never_sent == 0; }
   bool good() const { return check.good() && all_answered(); }
 };
 
@@ -32,6 +33,6 @@ Status print(const Options& options, const ProduceReport& report);
 // Parts that other verbs report as well.
 void put_load(Report& out, const Options& options);
 void put_open_loop(Report& out, const Histogram& lag, int64_t held);
-void put_answers(Report& out, const Sender::Totals& sent, int64_t unanswered);
+void put_answers(Report& out, const Sender::Totals& sent, int64_t unanswered, int64_t never_sent);
 
 }  // namespace merlin::bench

@@ -96,7 +96,8 @@ void Progress::tick(int64_t now, Second& second) {
   if (now < next_ns_) return;
   const double seconds = static_cast<double>(now - last_ns_) / 1e9;
   last_ns_ = now;
-  next_ns_ = now + second_ns;
+  // Seconds of the run, not seconds since the last line: else a late line moves all that follow.
+  next_ns_ = now - (now - start_ns_) % second_ns + second_ns;
   if (lines_ != Lines::receiving) say(sending_line(second, seconds, wall_ms()));
   if (lines_ != Lines::sending) say(receiving_line(second, seconds, wall_ms()));
   second = {};

@@ -61,8 +61,15 @@ Status Sender::start(int64_t now, int64_t measure_from, int64_t measure_to) {
 }
 
 void Sender::stop(int64_t now) {
-  sending_ = false;
+  if (!schedule_) sending_ = false;
   if (in_flight_ > 0) note_answer(now);  // a silence that lasts until the end counts as well
+}
+
+int64_t Sender::never_sent() const {
+  if (!schedule_) return 0;
+  int64_t request = schedule_->requests();
+  while (schedule_->intended_ns(request) < measure_to_) ++request;
+  return request - schedule_->requests();
 }
 
 bool Sender::has_unsent() const {
@@ -114,7 +121,7 @@ Status Sender::send_due(int64_t now) {
   }
   if (!schedule_) return {};
   size_t full = 0;
-  while (schedule_->is_due(now)) {
+  while (schedule_->is_due(now) && schedule_->next_ns() < measure_to_) {
     Lane& lane = lanes_[next_lane_];
     next_lane_ = next_lane_ + 1 == lanes_.size() ? 0 : next_lane_ + 1;
     if (options_.oneway ? lane.link->wants_write() && lane.listens_for_write : lane.free_slots.empty()) {
@@ -147,7 +154,7 @@ int64_t Sender::next_due_ns(int64_t now) const {
   }
   // Overdue after send_due() means that every slot waits for an answer.
   const int64_t next = schedule_->next_ns();
-  return next > now ? next : INT64_MAX;
+  return next > now && next < measure_to_ ? next : INT64_MAX;
 }
 
 Status Sender::flush(Lane& lane) {

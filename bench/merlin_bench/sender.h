@@ -34,13 +34,18 @@ class Sender {
   // Sends from now on. Messages count as measured when they are answered (closed loop) or meant to leave (open loop)
   // from `measure_from` to `measure_to`.
   Status start(int64_t now, int64_t measure_from, int64_t measure_to);
+  // The measured time is over. An open loop still sends what was meant to leave in it: to forget that would hide the
+  // longest waits.
   void stop(int64_t now);
+  // Everything was sent and answered.
+  bool is_done() const { return !has_due() && in_flight_ == 0 && !has_unsent(); }
+  // Requests of an open loop that should have left and did not.
+  int64_t never_sent() const;
   // Sends what is due. Call it whenever the poller comes back, and at next_due_ns() at the latest.
   Status send_due(int64_t now);
   int64_t next_due_ns(int64_t now) const;
 
   int64_t in_flight() const { return in_flight_; }  // requests
-  bool has_unsent() const;
   int64_t last_answer_ns() const { return last_answer_ns_; }
   // When that message was meant to leave. REQUIRES: an open loop.
   int64_t intended_ns(int64_t number) const { return schedule_->intended_ns(number / options_.batch); }
@@ -76,6 +81,8 @@ class Sender {
     Status on_ready() override { return sender->serve(*this); }
   };
 
+  bool has_unsent() const;
+  bool has_due() const { return sending_ && schedule_ && schedule_->next_ns() < measure_to_; }
   Status serve(Lane& lane);
   void send(Lane& lane, int64_t since_ns);
   void send_oneway(Lane& lane, int64_t since_ns);

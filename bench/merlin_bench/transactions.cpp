@@ -221,6 +221,7 @@ Result<TransactionsReport> Run::run() {
   if (Status s = drive_to(measure_to_); !s) return s.error();
   meter.stop();
   sending_ = false;
+  progress.tick(now_ns(), second_);
   if (Status s = drive_to(now_ns() + answers_wait_ns); !s) return s.error();
   report_.unanswered = in_flight_;
   if (Status s = check.count(ledger_, last_answer_ns_); !s) return s.error();
