@@ -1,7 +1,8 @@
 // The encoder of both header forms. Fields stream straight into the output; lengths are patched at the end.
 
+#include <algorithm>
+#include <array>
 #include <cassert>
-#include <charconv>
 
 #include "merlin/base/utf8.h"
 #include "merlin/wire/command.h"
@@ -15,13 +16,33 @@ constexpr size_t number_chars_max = 20;
 constexpr size_t member_bytes_max = 24;  // of a member of extFields, without its key and value
 constexpr size_t tail_bytes_max = 192;   // of what follows extFields, without the remark
 
+constexpr auto digit_pairs = [] {
+  std::array<char, 200> pairs{};
+  for (size_t i = 0; i < 100; ++i) {
+    pairs[2 * i] = static_cast<char>('0' + i / 10);
+    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+  }
+  return pairs;
+}();
+
 // Writers of text into room that is there already; each returns where it ended.
 char* put_number(char* to, int64_t value) {
   if (value >= 0 && value < 10) {
     *to = static_cast<char>('0' + value);
     return to + 1;
   }
-  return std::to_chars(to, to + number_chars_max, value).ptr;
+  // Two digits a step, from the back. The negative of the least value has no positive twin but the right bits.
+  uint64_t rest = value < 0 ? ~static_cast<uint64_t>(value) + 1 : static_cast<uint64_t>(value);
+  char text[number_chars_max];
+  char* at = text + sizeof text;
+  for (; rest >= 100; rest /= 100) std::memcpy(at -= 2, &digit_pairs[rest % 100 * 2], 2);
+  if (rest >= 10) {
+    std::memcpy(at -= 2, &digit_pairs[rest * 2], 2);
+  } else {
+    *--at = static_cast<char>('0' + rest);
+  }
+  if (value < 0) *--at = '-';
+  return std::copy(at, text + sizeof text, to);
 }
 
 template <size_t N>

@@ -1,5 +1,6 @@
 #include "wire/json_header.h"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <charconv>
@@ -26,6 +27,18 @@ bool is_blank(char c) {
 }
 bool ends_scalar(char c) {
   return c == ',' || c == '}' || c == ']' || is_blank(c);
+}
+
+constexpr ptrdiff_t member_bytes_min = 8;  // "k":"",
+
+// `"k":"` with k a letter. REQUIRES: eight bytes at p.
+bool is_letter_key(const char* p) {
+  uint64_t eight = 0;
+  std::memcpy(&eight, p, 8);
+  if constexpr (std::endian::native == std::endian::big) eight = __builtin_bswap64(eight);
+  constexpr uint64_t mask = 0xFFFFFF00FF;
+  constexpr uint64_t marks = 0x223A220022;
+  return (eight & mask) == marks && static_cast<uint8_t>((p[1] | 32) - 'a') < 26;
 }
 
 // REQUIRES: four bytes at p.
@@ -151,21 +164,21 @@ bool Scanner::unescape(const char* start, const char* stop, std::string_view& ou
   const size_t needed = static_cast<size_t>(end_ - begin_) + copy_slack_bytes;
   if (arena_used_ == 0 && arena.size() < needed) arena.resize(needed);
   char* const text = arena.data() + arena_used_;
-  const auto plain = static_cast<size_t>(stop - start);
-  std::memcpy(text, start, plain);
-  char* to = text + plain;
-  at_ = stop;
+  char* to = std::copy(start, stop, text);
+  const char* at = stop;
   while (true) {
-    if (at_ == end_) return fail("string without end");
-    if (*at_++ == '"') break;
     // The two separators of the properties string, in every message.
-    if (end_ - at_ >= 5 && std::memcmp(at_, "u000", 4) == 0 && (at_[4] == '1' || at_[4] == '2')) {
-      *to++ = static_cast<char>(at_[4] - '0');
-      at_ += 5;
-    } else if (!escape(to)) {
-      return false;
+    if (end_ - at >= 8 && std::memcmp(at, "\\u000", 5) == 0 && (at[5] == '1' || at[5] == '2')) {
+      *to++ = static_cast<char>(at[5] - '0');
+      at += 6;
+    } else {
+      at_ = at;
+      if (at == end_) return fail("string without end");
+      if (*at_++ == '"') break;
+      if (!escape(to)) return false;
+      at = at_;
     }
-    at_ = copy_to_quote_or_backslash(at_, end_, to);
+    at = copy_to_quote_or_backslash(at, end_, to);
   }
   const auto size = static_cast<size_t>(to - text);
   arena_used_ += size;
@@ -364,24 +377,25 @@ bool Scanner::language(Language& out) {
 // else at_ stands at the first member that is not of this shape.
 bool Scanner::plain_ext_fields() {
   const char* at = at_;
+  size_t room = ext_fields_limit - std::min(ext_fields_limit, scratch_.fields.size());
   bool closed = false;
-  while (!closed && end_ - at >= 8 && *at == '"' && scratch_.fields.size() < ext_fields_limit) {
-    const char* key_end = at + 2;
+  for (; !closed && room > 0 && end_ - at >= member_bytes_min; --room) {
     // The keys of the most frequent request are single letters.
-    if (!opens_value(key_end) || at[1] == '"' || at[1] == '\\') {
+    const char* key_end = at + 2;
+    if (!is_letter_key(at)) {
+      if (*at != '"') break;
       key_end = find_quote_or_backslash(at + 1, end_);
       if (end_ - key_end < 4 || !opens_value(key_end)) break;
     }
     const char* const text = key_end + 3;
     const char* text_end = find_quote_or_backslash(text, end_);
-    if (end_ - text_end < 2) break;
     const size_t arena_before = arena_used_;
     std::string_view value(text, static_cast<size_t>(text_end - text));
-    if (*text_end == '\\') {
+    if (text_end != end_ && *text_end == '\\') {
       if (!unescape(text, text_end, value)) break;
       text_end = at_ - 1;
     }
-    const char after = text_end + 1 == end_ ? '\0' : text_end[1];
+    const char after = end_ - text_end < 2 ? '\0' : text_end[1];
     closed = after == '}';
     if (!closed && after != ',') {
       arena_used_ = arena_before;  // the member is read again
@@ -454,16 +468,15 @@ bool Scanner::take_literal(const char (&text)[N]) {
 
 // A number without sign that fits, or nothing is taken.
 bool Scanner::take_digits(int32_t& out) {
-  constexpr int digits_max = 10;
-  const char* const stop = end_ - at_ > digits_max ? at_ + digits_max + 1 : end_;
-  const char* p = at_;
+  constexpr ptrdiff_t digits_max = 10;
+  const char* const start = at_;
+  const char* const stop = start + std::min(end_ - start, digits_max + 1);
+  const char* p = start;
   uint64_t value = 0;
-  for (; p != stop; ++p) {
-    const uint32_t digit = static_cast<uint8_t>(*p) - uint32_t{'0'};
-    if (digit > 9) break;
+  for (uint32_t digit = 0; p != stop && (digit = static_cast<uint8_t>(*p) - uint32_t{'0'}) < 10; ++p) {
     value = value * 10 + digit;
   }
-  if (p == at_ || p - at_ > digits_max || value > INT32_MAX) return false;
+  if (p == start || p - start > digits_max || value > INT32_MAX) return false;
   at_ = p;
   out = static_cast<int32_t>(value);
   return true;
@@ -478,9 +491,11 @@ bool Scanner::java_head(CommandView& out) {
   }
   if (!take_literal(",\"flag\":") || !take_digits(out.flag)) return false;
   if (!take_literal(",\"language\":\"")) return false;
-  const char* const name = at_;
-  at_ = find_quote_or_backslash(at_, end_);
-  out.language = language_from_name({name, static_cast<size_t>(at_ - name)});
+  if (!take_literal("JAVA")) {
+    const char* const name = at_;
+    at_ = find_quote_or_backslash(at_, end_);
+    out.language = language_from_name({name, static_cast<size_t>(at_ - name)});
+  }
   if (!take_literal("\",\"opaque\":") || !take_digits(out.opaque)) return false;
   if (!take_literal(",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":") || !take_digits(out.version)) return false;
   return take_literal("}") && at_ == end_;

@@ -43,13 +43,26 @@ Placement placement_of(std::string_view ids, std::string_view unique_key, int32_
           inner_batch};
 }
 
+constexpr size_t id_chars_max = 64;
+
 void append_ids(std::span<const store::AppendItem> items, std::string& out) {
   out.clear();
-  char text[64];
+  char text[id_chars_max];
   for (const store::AppendItem& item : items) {
     if (!out.empty()) out += ',';
     out.append(text, message::write_offset_msg_id(item.spec.store_host, item.physical_offset, text));
   }
+}
+
+// The id of one record in `text`, or those of a batch, with commas between, in `out`.
+std::string_view ids_of(std::span<const store::AppendItem> items, std::span<char, id_chars_max> text,
+                        std::string& out) {
+  const store::AppendItem& first = items.front();
+  if (items.size() == 1) {
+    return {text.data(), message::write_offset_msg_id(first.spec.store_host, first.physical_offset, text.data())};
+  }
+  append_ids(items, out);
+  return out;
 }
 
 void write_placement(wire::CommandWriter& w, const Placement& p, const wire::PreparedFields& own_fields) {
@@ -159,9 +172,10 @@ void ProduceDoor::on_burst_end(net::Connection& connection) {
                    nullptr, own_fields_);
       continue;
     }
-    append_ids(own, burst.ids);
-    const Placement placement = placement_of(burst.ids, w.placed.unique_key, w.placed.queue_id,
-                                             own.front().queue_offset, w.mapped, w.placed.inner_batch);
+    char id[id_chars_max];
+    const std::string_view ids = ids_of(own, id, burst.ids);
+    const Placement placement = placement_of(ids, w.placed.unique_key, w.placed.queue_id, own.front().queue_offset,
+                                             w.mapped, w.placed.inner_batch);
     write_answer(connection.out(), w.serialization, w.opaque, rc::success, {}, &placement, own_fields_);
   }
   if (any_waits) answer_when_durable(connection, burst, end_offset);
