@@ -1,7 +1,7 @@
 #include "send_frame.h"
 
+#include <array>
 #include <cassert>
-#include <charconv>
 #include <ctime>
 #include <string>
 #include <unistd.h>
@@ -78,8 +78,44 @@ Buffer body_of(const Options& options) {
   return body;
 }
 
-void put_digits(uint8_t* frame, size_t at, size_t width, int64_t value) {
-  for (size_t i = width; i-- > 0; value /= 10) frame[at + i] = static_cast<uint8_t>('0' + value % 10);
+// "00" to "99" and "00" to "FF": two digits at a time.
+template <size_t Base>
+constexpr auto make_pairs() {
+  std::array<char, Base * Base * 2> pairs{};
+  for (size_t i = 0; i < Base * Base; ++i) {
+    pairs[2 * i] = "0123456789ABCDEF"[i / Base];
+    pairs[2 * i + 1] = "0123456789ABCDEF"[i % Base];
+  }
+  return pairs;
+}
+constexpr auto decimal_pairs = make_pairs<10>();
+constexpr auto hex_pairs = make_pairs<16>();
+
+void put_digits(uint8_t* at, size_t width, uint64_t value) {
+  for (; width >= 2; value /= 100) {
+    width -= 2;
+    std::memcpy(at + width, &decimal_pairs[value % 100 * 2], 2);
+  }
+  if (width == 1) *at = static_cast<uint8_t>('0' + value % 10);
+}
+
+void put_hex_key(uint8_t* at, uint64_t key) {
+  for (int i = 8; i-- > 0; key >>= 8)
+    std::memcpy(at + size_t{2} * static_cast<size_t>(i), &hex_pairs[(key & 255) * 2], 2);
+}
+
+// A number without sign, at most nine or ten digits; false where there is none.
+bool take_number(std::string_view text, int32_t& value) {
+  uint64_t sum = 0;
+  size_t digits = 0;
+  while (digits < text.size() && digits < 11) {
+    const auto digit = static_cast<uint64_t>(static_cast<unsigned char>(text[digits])) - '0';
+    if (digit > 9) break;
+    sum = sum * 10 + digit;
+    ++digits;
+  }
+  value = static_cast<int32_t>(sum);
+  return digits > 0 && sum <= INT32_MAX;
 }
 
 }  // namespace
@@ -168,7 +204,7 @@ std::vector<SendFrame::Digits> SendFrame::find_digits(std::string_view before, c
 void SendFrame::set_born_ms(int64_t wall_ms) {
   if (wall_ms == born_ms_) return;
   born_ms_ = wall_ms;
-  put_digits(bytes_.data(), born_.at, born_.width, wall_ms);
+  put_digits(bytes_.data() + born_.at, born_.width, static_cast<uint64_t>(wall_ms));
 }
 
 void SendFrame::append_to(Buffer& out, int32_t number, uint64_t key, int64_t queue, int64_t lmq) const {
@@ -178,20 +214,19 @@ void SendFrame::append_to(Buffer& out, int32_t number, uint64_t key, int64_t que
   if (binary_) {
     store_be<int32_t>(frame + opaque_at_, opaque);
   } else {
-    std::to_chars(reinterpret_cast<char*>(frame + opaque_at_), reinterpret_cast<char*>(frame + opaque_at_ + 10),
-                  opaque);
+    put_digits(frame + opaque_at_, 10, static_cast<uint64_t>(opaque));
   }
-  for (size_t k = 0; k < keys_at_.size(); ++k) {
-    const size_t at = keys_at_[k];
-    uint64_t rest = key + k / keys_per_message_;
-    for (size_t i = key_mark.size(); i-- > 0; rest >>= 4)
-      frame[at + i] = static_cast<uint8_t>("0123456789ABCDEF"[rest & 15]);
+  for (size_t i = 0; i < keys_at_.size(); ++i) put_hex_key(frame + keys_at_[i], key + i / keys_per_message_);
+  const auto number_of_queue = static_cast<uint64_t>(queue);
+  const auto per_topic = static_cast<uint64_t>(queues_);
+  if (topic_.width > 0) {
+    put_digits(frame + queue_.at, queue_.width, number_of_queue % per_topic);
+    put_digits(frame + topic_.at, topic_.width, number_of_queue / per_topic);
+  } else {
+    put_digits(frame + queue_.at, queue_.width, number_of_queue);
   }
-  put_digits(frame, queue_.at, queue_.width, queue % queues_);
-  put_digits(frame, topic_.at, topic_.width, queue / queues_);
-  for (const Digits& name : tag_names_)
-    put_digits(frame, name.at, name.width, static_cast<int64_t>(key++ % static_cast<uint64_t>(tags_)));
-  for (const Digits& name : lmq_names_) put_digits(frame, name.at, name.width, lmq++ % lmq_);
+  for (const Digits& name : tag_names_) put_digits(frame + name.at, name.width, key++ % static_cast<uint64_t>(tags_));
+  for (const Digits& name : lmq_names_) put_digits(frame + name.at, name.width, static_cast<uint64_t>(lmq++ % lmq_));
   out.commit(bytes_.size());
 }
 
@@ -206,15 +241,14 @@ bool AnswerScan::scan(const wire::Frame& frame, int32_t& code, int32_t& opaque) 
   constexpr std::string_view opaque_name = "\"opaque\":";
   const std::string_view header = as_text(frame.header);
   if (!header.starts_with(code_name)) return false;
-  const char* end = header.data() + header.size();
-  if (std::from_chars(header.data() + code_name.size(), end, code).ec != std::errc()) return false;
+  if (!take_number(header.substr(code_name.size()), code)) return false;
   size_t at = header.size() - std::min(opaque_before_end_, header.size());
   if (!header.substr(at).starts_with(opaque_name)) {
     at = header.find(opaque_name);
     if (at == std::string_view::npos) return false;
     opaque_before_end_ = header.size() - at;
   }
-  return std::from_chars(header.data() + at + opaque_name.size(), end, opaque).ec == std::errc();
+  return take_number(header.substr(at + opaque_name.size()), opaque);
 }
 
 }  // namespace merlin::bench

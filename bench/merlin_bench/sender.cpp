@@ -23,6 +23,7 @@ Sender::Sender(const Options& options, Poller& poller, Ledger& ledger)
       ledger_(ledger),
       frame_(options),
       queue_step_(step_through(options.queue_count())),
+      lane_step_(options.connections % options.queue_count() * queue_step_ % options.queue_count()),
       next_lmq_(int64_t{options.first} * options.lmq_per_message) {}
 
 Sender::~Sender() = default;
@@ -82,8 +83,8 @@ uint64_t Sender::append_next(Lane& lane, int32_t number) {
   const uint64_t key = ledger_.sent(lane.next_queue, options_.batch);
   frame_.append_to(lane.link->out(), number, key, lane.next_queue, next_lmq_);
   next_lmq_ += int64_t{options_.lmq_per_message} * options_.batch;
-  // The connections share one order.
-  lane.next_queue = (lane.next_queue + std::ssize(lanes_) % queues * queue_step_) % queues;
+  lane.next_queue += lane_step_;
+  if (lane.next_queue >= queues) lane.next_queue -= queues;
   return key;
 }
 

@@ -99,6 +99,7 @@ class Sender {
   AnswerScan scan_;
   wire::HeaderScratch scratch_;
   const int64_t queue_step_;  // from one queue to the next
+  const int64_t lane_step_;   // from one queue of a connection to its next: the connections share one order
   std::deque<Lane> lanes_;    // a deque: the poller holds their addresses
   std::vector<Lane*> unsent_;
   std::optional<OpenLoop> schedule_;
