@@ -12,6 +12,7 @@ uint64_t LongPoll::hold(Waiter waiter) {
   const uint64_t token = next_token_.fetch_add(1, std::memory_order_relaxed);
   Shard& s = shard(waiter.queue);
   std::lock_guard lock(s.mutex);
+  s.earliest_ms = std::min(s.earliest_ms, waiter.deadline_ms);
   Waiters& waiters = s.queues[waiter.queue];
   waiters.emplace(token, std::move(waiter));
   return token;
@@ -72,14 +73,26 @@ void LongPoll::on_arrivals(std::span<const store::Arrival> arrivals) {
 void LongPoll::sweep() {
   if (held() == 0) return;
   const int64_t now_ms = clock_.wall_ms();
+  // A clock that was set back shall not stretch the pause.
+  if (now_ms >= swept_ms_ && now_ms - swept_ms_ < pause_ms_) return;
   std::vector<std::function<void(Wake)>> woken;
+  size_t looked_at = 0;
   for (Shard& s : shards_) {
     std::lock_guard lock(s.mutex);
+    if (s.earliest_ms > now_ms) continue;
+    s.earliest_ms = INT64_MAX;
     for (auto it = s.queues.begin(); it != s.queues.end();) {
-      take_where(it->second, woken, [now_ms](const Waiter& waiter) { return waiter.deadline_ms <= now_ms; });
+      looked_at += it->second.size();
+      take_where(it->second, woken, [now_ms, &s](const Waiter& waiter) {
+        if (waiter.deadline_ms <= now_ms) return true;
+        s.earliest_ms = std::min(s.earliest_ms, waiter.deadline_ms);
+        return false;
+      });
       it = it->second.empty() ? s.queues.erase(it) : std::next(it);
     }
   }
+  swept_ms_ = now_ms;
+  pause_ms_ = static_cast<int64_t>(looked_at) / held_per_sweep_ms;
   held_.fetch_sub(woken.size());
   for (auto& wake : woken) wake(Wake::deadline);
 }

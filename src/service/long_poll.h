@@ -1,8 +1,8 @@
 // Held pulls: register first, look again, then wait for an arrival or the deadline.
 //
 // Owns:    the waiters, sharded by queue.
-// Threads: hold(), cancel() on reactors; on_arrivals() on whichever thread dispatches; sweep() on the housekeeper. wake
-// runs on
+// Threads: hold(), cancel() on reactors; on_arrivals() on whichever thread dispatches; sweep() on one thread. wake runs
+// on
 //          the thread that found the reason, outside all locks: it only posts.
 // Limits:  held_max waiters in all.
 #pragma once
@@ -41,7 +41,9 @@ class LongPoll final : public store::ArrivalListener {
   // True when the waiter was still held: its wake will not be called any more.
   bool cancel(const store::ConsumeQueue* queue, uint64_t token);
   void on_arrivals(std::span<const store::Arrival> arrivals) override;
-  // Wakes what is over its deadline.
+  // Wakes what is over its deadline. To be called often: it looks at the waiters only when a deadline has passed, and
+  // waits a millisecond for each held_per_sweep_ms of them until it looks again, so that many cost little.
+  static constexpr int64_t held_per_sweep_ms = 50;
   void sweep();
   size_t held() const { return held_.load(std::memory_order_relaxed); }
   size_t held_max() const { return held_max_; }
@@ -52,6 +54,7 @@ class LongPoll final : public store::ArrivalListener {
   struct Shard {
     std::mutex mutex;
     std::unordered_map<const store::ConsumeQueue*, Waiters> queues;  // guarded by mutex
+    int64_t earliest_ms = INT64_MAX;                                 // guarded by mutex; no deadline is before it
   };
   // Takes the wakes of those that match.
   template <class Match>
@@ -65,6 +68,8 @@ class LongPoll final : public store::ArrivalListener {
   std::array<Shard, 16> shards_;
   std::atomic<size_t> held_{0};
   std::atomic<uint64_t> next_token_{1};
+  int64_t swept_ms_ = 0;  // of sweep(): when it looked at waiters last
+  int64_t pause_ms_ = 0;  // of sweep(): so long it does not look again
 };
 
 }  // namespace merlin::service

@@ -36,8 +36,10 @@ class MessageStore::Impl::Collector {
         mode_(mode),
         queue_(queue),
         is_light_(message::is_lmq(queue.topic())),
+        queue_id_(queue.id()),
         limits_(limits),
         filter_(filter),
+        looks_into_records_(is_light_ || (filter != nullptr && filter->needs_record())),
         out_(out) {}
 
   int64_t log_end() const { return end_; }
@@ -51,9 +53,41 @@ class MessageStore::Impl::Collector {
     return bytes > limits_.bytes_on_disk_max || out_.message_count >= limits_.count_on_disk_max;
   }
 
+  // The usual case, told quickly: the record stands in the mapping at hand, where memory has it, and is what the unit
+  // says. False: take() is to look.
+  bool take_plain(const QueueUnit& unit, int64_t queue_offset) {
+    if (unit.physical_offset < plain_begin_ || unit.physical_offset + unit.size > plain_end_) return false;
+    if (unit.size < static_cast<int32_t>(record_head_bytes) || looks_into_records_) return false;
+    if (filter_ != nullptr && !filter_->matches_tags_code(unit.tags_code)) return false;
+    const uint8_t* at = mapping_->data() + (unit.physical_offset - segment_->start());
+    if (head_misfit(at, unit, queue_offset) != nullptr) return false;
+    const auto size = static_cast<size_t>(unit.size);
+    ByteView& last = out_.bytes.slices.back();
+    if (last.data() + last.size() == at) {
+      last = {last.data(), last.size() + size};
+      out_.bytes.bytes += size;
+    } else {
+      add_record(out_.bytes, {at, size}, mapping_);
+    }
+    out_.message_count += unit.count;
+    return true;
+  }
+
+  // The heads of records are far apart in memory: fetched all at once they are waited for once. Does nothing where
+  // take_plain() would not look.
+  void fetch_heads(std::span<const QueueUnit> units) const {
+    for (const QueueUnit& unit : units) {
+      if (unit.physical_offset < plain_begin_ || unit.physical_offset + unit.size > plain_end_) return;
+      const uint8_t* at = mapping_->data() + (unit.physical_offset - segment_->start());
+      __builtin_prefetch(at);
+      __builtin_prefetch(at + record_head_bytes - 1);
+    }
+  }
+
   // False: the answer ends in front of the first of `units`. The others may be read along with it.
   bool take(std::span<const QueueUnit> units, int64_t queue_offset) {
     const QueueUnit& unit = units.front();
+    plain_end_ = 0;
     // A filler stands where the log had no record: it says nothing about the ones behind it.
     if (unit.blank()) return miss(GetStatus::message_was_removing);
     if (unit.physical_offset < skip_below_) return true;
@@ -89,10 +123,18 @@ class MessageStore::Impl::Collector {
     out_.message_count += unit.count;
     out_.status = GetStatus::found;
     skip_below_ = INT64_MIN;
+    if (pin_ == mapping_ && mapped_ == segment_) set_plain(unit);
     return true;
   }
 
  private:
+  // From here on take_plain() may answer: what was just taken stands in the mapping, as the last slice.
+  void set_plain(const QueueUnit& unit) {
+    const bool is_tail = unit.physical_offset >= mapped_from_;
+    plain_begin_ = is_tail ? std::max(mapped_from_, segment_->start()) : cached_begin_;
+    plain_end_ = is_tail ? std::min(end_, segment_->end()) : cached_end_;
+  }
+
   bool miss(GetStatus status) {
     if (out_.bytes.bytes == 0) out_.status = status;
     return true;
@@ -166,13 +208,14 @@ class MessageStore::Impl::Collector {
 
   // Where the run of records ends that is worth reading at once.
   int64_t span_end(std::span<const QueueUnit> units, int64_t gap_max, int64_t bytes_max) const {
-    const int64_t begin = units.front().physical_offset;
     int64_t end = units.front().physical_end();
+    const int64_t limit = std::min({units.front().physical_offset + bytes_max, segment_->end(), mapped_from_});
     for (const QueueUnit& next : units.subspan(1)) {
-      if (next.damaged() || next.size <= 0 || next.physical_offset < end) break;
-      if (next.physical_offset - end > gap_max || next.physical_end() - begin > bytes_max) break;
-      if (next.physical_end() > segment_->end() || next.physical_end() > mapped_from_) break;
-      end = next.physical_end();
+      // The size of a damaged one is beyond any limit.
+      const int64_t next_end = next.physical_offset + next.size;
+      if (next.physical_offset < end || next.physical_offset - end > gap_max || next_end > limit) break;
+      if (next.size <= 0) break;
+      end = next_end;
     }
     return end;
   }
@@ -180,20 +223,28 @@ class MessageStore::Impl::Collector {
   // What does not fit at fixed places of the record; nullptr: nothing. A unit may be stale, a sector lost.
   const char* misfit(ByteView record, const QueueUnit& unit, int64_t queue_offset) const {
     if (record.size() < record_head_bytes) return "the record is too short";
-    const auto magic = load_be<int32_t>(record.data() + 4);
+    if (!is_light_) return head_misfit(record.data(), unit, queue_offset);
+    if (const char* why = place_misfit(record.data(), unit)) return why;
+    // Such records carry the place in another queue, and those in this kind in their properties.
+    const auto view = message::decode_record(record, false);
+    if (!view) return "the record's parts do not add up to its size";
+    return stands_in(*view, queue_.topic(), queue_.id(), queue_offset) ? nullptr : "the record is no message of it";
+  }
+
+  static const char* place_misfit(const uint8_t* record, const QueueUnit& unit) {
+    const auto magic = load_be<int32_t>(record + 4);
     if (magic != message::magic_v1 && magic != message::magic_v2) return "the record's magic does not fit";
-    if (load_be<int32_t>(record.data()) != unit.size) return "the record's size does not fit";
-    if (load_be<int64_t>(record.data() + message::physical_offset_at) != unit.physical_offset) {
+    if (load_be<int32_t>(record) != unit.size) return "the record's size does not fit";
+    if (load_be<int64_t>(record + message::physical_offset_at) != unit.physical_offset) {
       return "the record says it stands elsewhere";
     }
-    if (is_light_) {
-      // Such records carry the place in another queue, and those in this kind in their properties.
-      const auto view = message::decode_record(record, false);
-      if (!view) return "the record's parts do not add up to its size";
-      return stands_in(*view, queue_.topic(), queue_.id(), queue_offset) ? nullptr : "the record is no message of it";
-    }
-    if (load_be<int32_t>(record.data() + queue_id_at) != queue_.id()) return "the record is of another queue";
-    if (load_be<int64_t>(record.data() + message::queue_offset_at) != queue_offset) {
+    return nullptr;
+  }
+
+  const char* head_misfit(const uint8_t* record, const QueueUnit& unit, int64_t queue_offset) const {
+    if (const char* why = place_misfit(record, unit)) return why;
+    if (load_be<int32_t>(record + queue_id_at) != queue_id_) return "the record is of another queue";
+    if (load_be<int64_t>(record + message::queue_offset_at) != queue_offset) {
       return "the record has another queue offset";
     }
     return nullptr;
@@ -230,8 +281,10 @@ class MessageStore::Impl::Collector {
   const ReadMode mode_;
   const ConsumeQueue& queue_;
   const bool is_light_;
+  const int32_t queue_id_;
   const GetLimits& limits_;
   const MessageFilter* const filter_;
+  const bool looks_into_records_;
   GetResult& out_;
   std::shared_ptr<Segment> segment_;
   std::shared_ptr<const void> pin_;  // of the record at hand
@@ -241,6 +294,8 @@ class MessageStore::Impl::Collector {
   int64_t copy_begin_ = 0;
   int64_t cached_begin_ = 0;  // these bytes of the log were in memory when the call asked
   int64_t cached_end_ = 0;
+  int64_t plain_begin_ = 0;  // in these take_plain() answers; empty at first
+  int64_t plain_end_ = 0;
   bool from_disk_ = false;  // the record at hand was waited for
   int64_t skip_below_ = INT64_MIN;
 };
@@ -285,8 +340,12 @@ void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const Ge
     for (size_t i = 0; i < count; ++i, ++next) {
       full = collector.full(units[i], hot(units[i].physical_offset, collector.log_end()));
       if (full) break;
-      full = !collector.take(std::span<const QueueUnit>(units).subspan(i, count - i), next);
-      if (full) break;
+      if (!collector.take_plain(units[i], next)) {
+        const auto rest = std::span<const QueueUnit>(units).subspan(i, count - i);
+        full = !collector.take(rest, next);
+        if (full) break;
+        collector.fetch_heads(rest.subspan(1));
+      }
       last_physical = units[i].physical_offset;
       out.next_begin_offset = next + 1;
     }

@@ -68,6 +68,32 @@ TEST_F(LongPollTest, DeadlineWakesAndCancelDoesNot) {
   EXPECT_EQ(poll.held(), 0U);
 }
 
+TEST_F(LongPollTest, ManyHeldPullsAreNotLookedAtEachTime) {
+  LongPoll many(clock, 10'000);
+  int ended = 0;
+  const auto hold_for = [&](int64_t ms) {
+    ASSERT_NE(many.hold({queue(7), 0, nullptr, clock.wall_ms() + ms, [&ended](Wake) { ++ended; }}), 0U);
+  };
+  for (int i = 0; i < 1000; ++i) hold_for(5000);
+  hold_for(10);
+  hold_for(12);
+  many.sweep();
+  EXPECT_EQ(ended, 0);
+  clock.advance_ms(10);
+  many.sweep();
+  EXPECT_EQ(ended, 1) << "one that looked at nothing makes no pause";
+  clock.advance_ms(2);
+  many.sweep();
+  EXPECT_EQ(ended, 1) << "a thousand were looked at just now";
+  clock.advance_ms(1002 / LongPoll::held_per_sweep_ms - 2);
+  many.sweep();
+  EXPECT_EQ(ended, 2);
+  clock.advance_ms(5000);
+  many.sweep();
+  EXPECT_EQ(ended, 1002);
+  EXPECT_EQ(many.held(), 0U);
+}
+
 TEST_F(LongPollTest, LimitRefuses) {
   for (uintptr_t n = 1; n <= 3; ++n) EXPECT_NE(hold(n, 0), 0U);
   EXPECT_EQ(hold(4, 0), 0U);
