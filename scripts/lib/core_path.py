@@ -15,6 +15,7 @@ import collections
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -88,6 +89,8 @@ def short(name):
 
 
 def run_json(command):
+    if shutil.which(command[0]) is None:
+        sys.exit(f"{command[0]} is missing; scripts/dev install build")
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))} failed: {result.stderr.strip()}")
@@ -118,6 +121,8 @@ def measure(case, count):
     run = callgrind(case, count, profile, "--collect-atstart=no")
     native = run_json([PROGRAM, case, str(2 * count)])
     own, with_libraries = instructions_by_function(profile)
+    if not own:
+        sys.exit(f"{PROGRAM} was built without valgrind/callgrind.h: scripts/dev install build, then build it anew")
     return {"messages": run["messages"], "instructions": sum(own.values()) / run["messages"],
             "allocations": round(native["allocations_per_message"], 2), "cpu_ns": native["cpu_ns_per_message"],
             "functions": own, "rooms": by_room(with_libraries)}
