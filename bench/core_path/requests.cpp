@@ -95,7 +95,7 @@ void SendTemplate::append_to(Buffer& out, int64_t number, int32_t queues) const 
   out.commit(bytes_.size());
 }
 
-void append_pull(Buffer& out, wire::Serialization form, int32_t queue, int64_t offset, int32_t count) {
+void append_pull(Buffer& out, wire::Serialization form, int32_t queue, int64_t offset, int32_t count, bool may_wait) {
   wire::CommandHead head;
   head.code = wire::request_code::pull_message;
   head.opaque = 1'000'000'000 + queue;
@@ -105,7 +105,7 @@ void append_pull(Buffer& out, wire::Serialization form, int32_t queue, int64_t o
   w.field("queueId", queue);
   w.field("queueOffset", offset);
   w.field("maxMsgNums", count);
-  w.field("sysFlag", 4);  // the subscription stands here; no commit, no waiting
+  w.field("sysFlag", may_wait ? 6 : 4);  // the subscription stands here; no commit
   w.field("commitOffset", int64_t{0});
   w.field("suspendTimeoutMillis", int64_t{15'000});
   w.field("subscription", "*");

@@ -27,7 +27,7 @@ class SendTemplate {
   bool binary_ = false;
 };
 
-// PULL_MESSAGE for `count` messages of a queue, without waiting.
-void append_pull(Buffer& out, wire::Serialization form, int32_t queue, int64_t offset, int32_t count);
+// PULL_MESSAGE for `count` messages of a queue; it may be held when there are none.
+void append_pull(Buffer& out, wire::Serialization form, int32_t queue, int64_t offset, int32_t count, bool may_wait);
 
 }  // namespace merlin::bench
