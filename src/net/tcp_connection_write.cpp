@@ -16,7 +16,8 @@ constexpr size_t iov_max = 64;
 constexpr int write_rounds_max = 16;
 // Within a batch this much may collect before it is sent at once.
 constexpr size_t batch_bytes_max = 256 << 10;
-constexpr size_t out_keep_bytes = 64 << 10;  // a larger buffer is given back when it has been sent
+constexpr size_t out_keep_bytes = 256 << 10;  // a larger buffer is given back when it has been sent
+constexpr size_t out_move_bytes = 64 << 10;   // so much is sent before the rest is moved to the front
 
 }  // namespace
 
@@ -166,7 +167,7 @@ void TcpConnection::compact() {
     slices_.erase(slices_.begin(), slices_.begin() + static_cast<std::ptrdiff_t>(slice_first_));
     slice_first_ = 0;
   }
-  if (out_sent_ < out_keep_bytes || out_sent_ < out_.size() / 2) return;
+  if (out_sent_ < out_move_bytes || out_sent_ < out_.size() / 2) return;
   out_.drop_front(out_sent_);
   for (size_t i = slice_first_; i < slices_.size(); ++i) slices_[i].at -= out_sent_;
   out_sent_ = 0;

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "merlin/base/file_system.h"
 #include "net/server.h"
 #include "unit/net/log_file.h"
 #include "unit/net/raw_client.h"
@@ -188,6 +189,59 @@ TEST_F(ConnectionTest, pinned_slices_keep_their_place_and_are_let_go) {
   }
   // One reference here, one in on_frame: the connection holds none any more.
   EXPECT_TRUE(eventually([&] { return log.use_count() == 2; }));
+}
+
+// A file of `size` bytes, mapped; and its path.
+std::pair<std::string, std::shared_ptr<Mapping>> mapped_file(const std::string& content) {
+  std::string path = testing::TempDir() + "merlin_net_" + std::to_string(getpid()) + "_log";
+  auto file = posix_file_system().open(path, OpenMode::create);
+  EXPECT_TRUE(file.ok() && (*file)->pwrite(as_bytes(content), 0).ok());
+  auto mapping = (*file)->map_read(content.size());
+  EXPECT_TRUE(mapping.ok());
+  return {path, *mapping};
+}
+
+// What retention does to a segment while a slow reader is being sent its bytes.
+TEST_F(ConnectionTest, pinned_slices_outlive_the_file_they_come_from) {
+  start();
+  const std::string content = pattern(6'000'000);
+  auto [path, mapping] = mapped_file(content);
+  std::weak_ptr<Mapping> weak = mapping;
+  std::atomic<bool> queued{false};
+  handler.on_frame = [&, map = mapping](Connection& connection, const wire::Frame&) mutable {
+    for (size_t at = 0; at < map->size(); at += 60'000) {
+      connection.write_pinned({map->data() + at, std::min<size_t>(60'000, map->size() - at)}, map);
+    }
+    map.reset();
+    queued = true;
+  };
+  mapping.reset();
+  RawClient client(port, 4096);
+  ASSERT_TRUE(client.send(command_frame(1, 1)));
+  ASSERT_TRUE(eventually([&] { return queued.load(); }));
+  ASSERT_TRUE(posix_file_system().remove(path).ok());
+  EXPECT_FALSE(weak.expired());
+  const auto all = client.read_exactly(content.size());
+  ASSERT_TRUE(all.has_value());
+  EXPECT_TRUE(*all == content);
+  handler.on_frame = nullptr;
+  EXPECT_TRUE(eventually([&] { return weak.expired(); }));
+}
+
+// Bytes that cannot be had any more (a bad sector looks the same) end the connection, not the process.
+TEST_F(ConnectionTest, pinned_bytes_that_are_gone_close_the_connection) {
+  start();
+  auto [path, mapping] = mapped_file(pattern(1'000'000));
+  auto file = posix_file_system().open(path, OpenMode::read_write);
+  ASSERT_TRUE(file.ok() && (*file)->truncate(8192).ok());
+  handler.on_frame = [map = mapping](Connection& connection, const wire::Frame&) {
+    connection.write_pinned({map->data(), map->size()}, map);
+  };
+  RawClient client(port);
+  ASSERT_TRUE(client.send(command_frame(1, 1)));
+  EXPECT_TRUE(client.closed_by_peer());
+  EXPECT_TRUE(eventually([&] { return handler.closes == 1; }));
+  ASSERT_TRUE(posix_file_system().remove(path).ok());
 }
 
 // More pieces than one turn writes, though the socket would take them all: nothing but the turn brings the rest.
