@@ -49,4 +49,5 @@ def environment(root):
     return {"date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "cpu": model, "cores": os.cpu_count(),
             "memory_gib": round(memory_kib / 2**20), "kernel": platform.release(), "load_average": os.getloadavg()[0],
             "java": java[0] if java else "none",
-            "commit": command_output("git", "-C", str(root), "describe", "--always", "--dirty")}
+            "commit": command_output("git", "-C", str(root), "describe", "--always", "--dirty").split("\n")[-1]
+                      if (root / ".git").exists() else "unknown"}

@@ -12,13 +12,14 @@ COLOURS = {"headline": "#0b6e99", "cpu": "#c2410c", "control": "#737373"}
 def merge(documents):
     """One document of several: runs of the same workload count together."""
     merged = {"environments": [], "names": {}, "results": {}}
-    for document in documents:
+    for part, document in enumerate(documents):
         merged["environments"].append(document["environment"] | {k: document[k] for k in ("seconds", "rounds")})
         merged["names"].update(document["names"])
         for workload, by_side in document["results"].items():
             mine = merged["results"].setdefault(workload, {})
             for side, runs in by_side.items():
-                mine.setdefault(side, []).extend(runs)
+                mine.setdefault(side, []).extend(run | {"round": (part, i)} for i, run in enumerate(runs))
+    merged["names"] = {side: merged["names"][side] for side in ("a", "b", "control") if side in merged["names"]}
     return merged
 
 
@@ -29,7 +30,9 @@ def values_of(runs, metric):
 def ratios(one, other, metric, more_is_better):
     """How much better `one` was than `other`, round by round: above 1 it was better."""
     found = []
-    for mine, theirs in zip(one, other):
+    by_round = {run["round"]: run for run in other}
+    for mine in one:
+        theirs = by_round.get(mine["round"], {})
         if mine.get(metric, 0) > 0 and theirs.get(metric, 0) > 0:
             found.append(mine[metric] / theirs[metric] if more_is_better else theirs[metric] / mine[metric])
     return found
@@ -85,6 +88,25 @@ def scaling(results):
             "their CPU seconds per million messages. Where the load tool shares the cores the rates do not show it.", ""]
 
 
+def summary(merged):
+    """One line for each workload: its headline and the CPU of a message."""
+    sides = [side for side in ("a", "b") if side in merged["names"]]
+    out = ["| workload | |" + "".join(f" {merged['names'][side]} |" for side in sides) + " better by |" +
+           "".join(f" CPU-s/M {merged['names'][side]} |" for side in sides) + " better by |",
+           "| --- | --- |" + " ---: |" * (2 * len(sides) + 2)]
+    for workload, by_side in merged["results"].items():
+        metric = BY_NAME[workload].headline
+        label, decimals, better = next((m[1], m[2], m[3]) for m in METRICS if m[0] == metric)
+        cells = []
+        for key, digits, more in ((metric, decimals, better), ("broker_cpu_s_per_million", 2, False)):
+            for side in sides:
+                values = values_of(by_side.get(side, []), key)
+                cells.append(number(statistics.median(values), digits) if values else "")
+            cells.append(interval(ratios(by_side["a"], by_side.get("b", []), key, more)))
+        out.append(f"| {workload}{mark(by_side)} | {label} | " + " | ".join(cells) + " |")
+    return out + [""]
+
+
 def markdown(merged, plot_name):
     sides = merged["names"]
     has_b, has_control = "b" in sides, "control" in sides
@@ -99,20 +121,21 @@ def markdown(merged, plot_name):
             " is better, median (lowest..highest of the rounds)." +
             (" A/A: the same ratio of two equal brokers, which is the noise." if has_control else "") +
             " A star stands for each run that lost more than 5 % of the CPU time to the hypervisor, three times in a row.",
-            ""]
+            "", *summary(merged)]
     for workload, by_side in merged["results"].items():
         w = BY_NAME[workload]
         runs = len(by_side["a"])
         out += [f"## {w.name}{mark(by_side)}", "", f"{w.title}; {runs} rounds." +
-                (f" Configuration: {', '.join(w.keys)}." if w.keys else ""), "",
+                (f" Configuration: {', '.join(w.keys)}." if w.keys else "") +
+                (f" Goal: {w.goal}." if w.goal else ""), "",
                 "| |" + "".join(f" {name} |" for name in sides.values()) + (" better by |" if has_b else "") +
                 (" A/A |" if has_control else ""), "| --- |" + " ---: |" * (len(sides) + has_b + has_control)]
         for label, shown, to_b, to_control in rows_of(by_side):
             out.append(f"| {label} |" + "".join(f" {shown.get(side, '')} |" for side in sides) +
                        (f" {to_b} |" if has_b else "") + (f" {to_control} |" if has_control else ""))
-        wrong = [run["verdict"] for runs in by_side.values() for run in runs
-                 if not run["verdict"].startswith("good")]
-        out += [""] + [f"Verdict of a run: {verdict}" for verdict in sorted(set(wrong))] + ([""] if wrong else [])
+        wrong = {f"Verdict of a run of {sides[side]}: {run['verdict']}" for side, runs in by_side.items() for run in runs
+                 if not run["verdict"].startswith("good")}
+        out += ["", *sorted(wrong)] + ([""] if wrong else [])
         if workload == "2-reactors":
             out += scaling(merged["results"])
     return "\n".join(out)
@@ -163,8 +186,8 @@ def plot(merged):
     a, b = merged["names"]["a"], merged["names"].get("b", "B")
     words = [("headline", f"{a} better than {b} by: rate or latency"), ("cpu", "CPU seconds for a million messages"),
              ("control", f"{a} against itself")]
-    for i, (kind, text) in enumerate(words):
-        x = 20 + i * 280
+    for i, (kind, text) in enumerate(words if "control" in merged["names"] else words[:2]):
+        x = 20 + i * 300
         out.append(f'<circle cx="{x}" cy="{height - 22}" r="4" fill="{COLOURS[kind]}"/>')
         out.append(f'<text x="{x + 10}" y="{height - 18}">{escape(text)}</text>')
     return "\n".join(out + ["</svg>", ""])

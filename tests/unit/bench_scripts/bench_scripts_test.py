@@ -49,8 +49,8 @@ def document(rounds, **sides):
             "names": {"a": "ours", "b": "theirs"}, "results": {"8x64": sides}}
 
 
-def run(rate, cpu, steal=0.0):
-    return {"messages_per_second": rate, "broker_cpu_s_per_million": cpu, "steal_percent": steal, "verdict": "good",
+def run(rate, cpu, steal=0.0, number=0):
+    return {"round": (0, number), "messages_per_second": rate, "broker_cpu_s_per_million": cpu, "steal_percent": steal, "verdict": "good",
             "disturbed": steal > 5}
 
 
@@ -91,15 +91,16 @@ class CorePath(unittest.TestCase):
 
 class Report(unittest.TestCase):
     def test_ratios_are_taken_within_a_round_and_above_one_is_better(self):
-        ours, theirs = [run(200, 1), run(300, 2)], [run(100, 10), run(100, 10)]
-        self.assertEqual(bench_report.ratios(ours, theirs, "messages_per_second", True), [2, 3])
+        ours, theirs = [run(200, 1), run(300, 2, number=1)], [run(100, 10, number=1), run(50, 10)]
+        self.assertEqual(bench_report.ratios(ours, theirs, "messages_per_second", True), [4, 3])
         self.assertEqual(bench_report.ratios(ours, theirs, "broker_cpu_s_per_million", False), [10, 5])
 
     def test_runs_of_several_documents_count_together(self):
         merged = bench_report.merge([document(1, a=[run(1, 1)], b=[run(1, 1)]),
-                                     document(1, a=[run(3, 1)], b=[run(1, 1)])])
-        rows = {label: (shown, to_b) for label, shown, to_b, _ in bench_report.rows_of(merged["results"]["8x64"])}
-        self.assertEqual(rows["msg/s"], ({"a": "2", "b": "1"}, "2.00 (1.00..3.00)"))
+                                     document(1, a=[run(3, 1)], control=[run(1, 1)])])
+        rows = {label: rest for label, *rest in bench_report.rows_of(merged["results"]["8x64"])}
+        shown = {"a": "2", "b": "1", "control": "1"}
+        self.assertEqual(rows["msg/s"], [shown, "1.00 (1.00..1.00)", "3.00 (3.00..3.00)"])
 
     def test_report_and_plot_are_written_and_disturbed_runs_are_marked(self):
         merged = bench_report.merge([document(2, a=[run(200, 1), run(200, 1, 9)], b=[run(10, 20), run(10, 20)])])
