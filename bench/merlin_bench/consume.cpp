@@ -41,7 +41,7 @@ Result<ConsumeReport> consume(const Options& options) {
   const auto backlog = find_backlog(options);
   if (!backlog) return backlog.error();
   ConsumeReport report;
-  Poller poller;
+  Poller poller(options.spin);
   Second second;
   int64_t wall = wall_ms();
   const auto take = [&](const Cursor&, const message::RecordView& record, int64_t) {
@@ -56,8 +56,12 @@ Result<ConsumeReport> consume(const Options& options) {
                  .tag = options.tag},
                 take);
   if (Status s = puller.connect(); !s) return s.error();
-  // How long reading takes is not known, so there is no progress bar.
-  Progress progress(options, Progress::Lines::receiving, now_ns(), 0);
+  int64_t total = 0;
+  for (const Cursor& cursor : *backlog) total += (cursor.end - cursor.next) * options.passes;
+  // By offsets: where the broker filters, fewer messages come.
+  Progress progress(options, Progress::Lines::receiving, now_ns(), [&](int64_t) {
+    return total == 0 ? 1 : static_cast<double>(puller.offsets_passed()) / static_cast<double>(total);
+  });
   UsageMeter meter(options.broker_pid);
   for (int32_t pass = 0; pass < options.passes; ++pass) {
     wall = wall_ms();

@@ -23,6 +23,7 @@ class Run {
  public:
   explicit Run(const Options& options)
       : options_(options),
+        poller_(options.spin),
         ledger_(options.queue_count(), new_run_mark()),
         sender_(options, poller_, ledger_),
         puller_(options, poller_,

@@ -58,6 +58,8 @@ constexpr auto all_flags = std::to_array<Flag>({
     {load, "--passes", "c", "times the backlog is read", &Options::passes, 1, 1'000'000},
     {load, "--rt", "pcetm", "try to run in real time (SCHED_FIFO), so that the tool is not late itself",
      &Options::real_time},
+    {load, "--spin", "pcetm", "never sleep: no wake-up time of the tool in the latencies, at the price of a whole core",
+     &Options::spin},
 
     {output, "--broker-pid", "pcetm", "process whose CPU and memory are reported", &Options::broker_pid, 1, INT32_MAX},
     {output, "--no-read-back", "ptm", "check the growth of the queues only", &Options::no_read_back},

@@ -48,6 +48,7 @@ struct Options {
   bool keep_topic = false;        // do not create the topic first
   bool no_read_back = false;      // do not read what was acknowledged
   bool real_time = false;         // try SCHED_FIFO
+  bool spin = false;              // never sleep
   bool json = false;              // result as one line of JSON
   bool quiet = false;             // no line per second
   bool half = false;              // not an option: tx sends half messages

@@ -8,7 +8,7 @@
 
 namespace merlin::bench {
 
-Poller::Poller() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {}
+Poller::Poller(bool spin) : spin_(spin), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {}
 
 Poller::~Poller() {
   if (epoll_ >= 0) ::close(epoll_);
@@ -34,7 +34,7 @@ Status Poller::wait(int64_t timeout_ns) {
   constexpr int64_t second_ns = 1'000'000'000;
   constexpr int events_max = 256;
   epoll_event events[events_max];
-  timeout_ns = std::max<int64_t>(timeout_ns, 0);
+  timeout_ns = spin_ ? 0 : std::max<int64_t>(timeout_ns, 0);
   const timespec timeout{timeout_ns / second_ns, timeout_ns % second_ns};
   int n = ::epoll_pwait2(epoll_, events, events_max, &timeout, nullptr);
   // Kernels before 5.11 and valgrind do not know it; then short waits are spent polling.

@@ -20,7 +20,8 @@ class Ready {
 
 class Poller {
  public:
-  Poller();
+  // With `spin`, wait() looks once and does not sleep.
+  explicit Poller(bool spin = false);
   ~Poller();
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
@@ -32,6 +33,7 @@ class Poller {
   Status wait(int64_t timeout_ns);
 
  private:
+  const bool spin_;
   int epoll_ = -1;
 };
 

@@ -22,7 +22,7 @@ Result<ProduceReport> produce(const Options& options) {
   }
   GrowthCheck check(options, **admin);
   if (Status s = check.begin(); !s) return s.error();
-  Poller poller;
+  Poller poller(options.spin);
   Ledger ledger(options.queue_count(), new_run_mark());
   Sender sender(options, poller, ledger);
   if (Status s = sender.connect(); !s) return s.error();

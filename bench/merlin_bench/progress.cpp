@@ -64,14 +64,24 @@ std::string progress_bar(double part, int columns) {
   return "[" + bar + "] " + std::to_string(static_cast<int>(part * 100)) + " %";
 }
 
-Progress::Progress(const Options& options, Lines lines, int64_t now, int64_t total_ns)
+std::string time_left(double part, int64_t gone_ns) {
+  if (part <= 0) return "";
+  const double left_s = static_cast<double>(gone_ns) / 1e9 * std::max(1 / part - 1, 0.0);
+  return ", " + std::to_string(std::llround(left_s)) + " s left";
+}
+
+Progress::Progress(const Options& options, Lines lines, int64_t now, std::function<double(int64_t)> part_done)
     : on_(!options.quiet),
-      bar_(on_ && total_ns > 0 && ::isatty(STDERR_FILENO) == 1),
+      bar_(on_ && ::isatty(STDERR_FILENO) == 1),
       lines_(lines),
       start_ns_(now),
-      total_ns_(total_ns),
+      part_done_(std::move(part_done)),
       last_ns_(now),
       next_ns_(on_ ? now + second_ns : INT64_MAX) {}
+
+Progress::Progress(const Options& options, Lines lines, int64_t now, int64_t total_ns)
+    : Progress(options, lines, now,
+               [now, total_ns](int64_t at) { return static_cast<double>(at - now) / static_cast<double>(total_ns); }) {}
 
 Progress::~Progress() {
   clear_bar();
@@ -102,9 +112,8 @@ void Progress::tick(int64_t now, Second& second) {
   if (lines_ != Lines::sending) say(receiving_line(second, seconds, wall_ms()));
   second = {};
   if (!bar_) return;
-  const double part = static_cast<double>(now - start_ns_) / static_cast<double>(total_ns_);
-  std::fprintf(stderr, "%s, %lld s left", progress_bar(part, bar_columns).c_str(),
-               static_cast<long long>(std::max<int64_t>(total_ns_ - (now - start_ns_), 0) / second_ns));
+  const double part = part_done_(now);
+  std::fputs((progress_bar(part, bar_columns) + time_left(part, now - start_ns_)).c_str(), stderr);
   std::fflush(stderr);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "options.h"
@@ -16,13 +17,17 @@ namespace merlin::bench {
 std::string sending_line(const Second& second, double seconds, int64_t wall_ms);
 std::string receiving_line(const Second& second, double seconds, int64_t wall_ms);
 // [=====>    ] 50 %, so many columns wide between the brackets.
+// With the time that is left, when as much of it is gone.
 std::string progress_bar(double part, int columns);
+std::string time_left(double part, int64_t gone_ns);
 
 class Progress {
  public:
   enum class Lines { sending, receiving, both };
 
-  // `total_ns`: how long the run is meant to take; 0: nobody knows.
+  // `part_done`: how much of the run is over, 0 to 1, for the bar.
+  Progress(const Options& options, Lines lines, int64_t now, std::function<double(int64_t now)> part_done);
+  // A run that is meant to take so long.
   Progress(const Options& options, Lines lines, int64_t now, int64_t total_ns);
   ~Progress();
   Progress(const Progress&) = delete;
@@ -43,7 +48,7 @@ class Progress {
   const bool bar_;
   const Lines lines_;
   const int64_t start_ns_;
-  const int64_t total_ns_;
+  const std::function<double(int64_t)> part_done_;
   int64_t last_ns_;
   int64_t next_ns_;
 };

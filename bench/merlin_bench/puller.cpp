@@ -162,7 +162,9 @@ Status Puller::take_answer(Lane& lane, const wire::Frame& frame) {
   ++pulls_;
   --lane.in_flight;
   last_answer_ns_ = now;
+  const int64_t before = cursor.next;
   if (Status s = code == found ? take_found(cursor, frame, now) : move_on(cursor, frame, code); !s) return s;
+  offsets_passed_ += cursor.next - before;
   if (cursor.next < cursor.end && !stopping_) {
     lane.waiting.push_back(index);
   } else {

@@ -65,6 +65,7 @@ class Puller {
   int64_t pulls() const { return pulls_; }
   int64_t messages() const { return messages_; }
   int64_t bytes() const { return bytes_; }
+  int64_t offsets_passed() const { return offsets_passed_; }  // of messages, and of those the broker filtered out
   int64_t last_answer_ns() const { return last_answer_ns_; }
   const Histogram& latency() const { return latency_; }  // of pulls that brought something
   // Answers that brought nothing, as a hold that ran out.
@@ -101,6 +102,7 @@ class Puller {
   int64_t pulls_ = 0;
   int64_t messages_ = 0;
   int64_t bytes_ = 0;
+  int64_t offsets_passed_ = 0;
   int64_t empty_answers_ = 0;
   int64_t last_answer_ns_ = 0;
   Histogram latency_;

@@ -32,7 +32,7 @@ bool log_offset_of(std::string_view message_id, int64_t& offset) {
 class Run {
  public:
   explicit Run(const Options& options)
-      : options_(options), frame_(options), ledger_(options.queue_count(), new_run_mark()) {}
+      : options_(options), frame_(options), ledger_(options.queue_count(), new_run_mark()), poller_(options.spin) {}
 
   Result<TransactionsReport> run();
 

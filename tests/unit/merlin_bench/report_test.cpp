@@ -82,6 +82,9 @@ TEST(ProgressTest, Bar) {
   EXPECT_EQ(progress_bar(0, 10), "[>         ] 0 %");
   EXPECT_EQ(progress_bar(0.55, 10), "[=====>    ] 55 %");
   EXPECT_EQ(progress_bar(7, 10), "[==========] 100 %");
+  EXPECT_EQ(time_left(0.25, 10'000'000'000), ", 30 s left");
+  EXPECT_EQ(time_left(1.5, 10'000'000'000), ", 0 s left");
+  EXPECT_EQ(time_left(0, 10'000'000'000), "");
 }
 
 }  // namespace
