@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "merlin/base/worker_pool.h"
@@ -27,6 +28,8 @@ class MemoryConnection final : public net::Connection {
   void write_pinned(ByteView bytes, std::shared_ptr<const void> pin) override;
   void flush() override {}
   bool write_is_full() override { return false; }
+  void hold_burst() override { burst_held_ = true; }
+  bool take_held_burst() { return std::exchange(burst_held_, false); }
   void post_bytes(Buffer bytes) override;
   void close(std::string_view why) override;
   size_t unsent_bytes() const override { return out_.size(); }
@@ -44,6 +47,7 @@ class MemoryConnection final : public net::Connection {
   net::Reactor& reactor_;
   Buffer out_;
   std::vector<Pinned> pinned_;
+  bool burst_held_ = false;
 };
 
 class CoreBroker {

@@ -123,6 +123,7 @@ class Run {
       at += scan.consumed;
     }
     taken_ = broker_.dispatcher().on_burst(broker_.connection(), frames_);
+    if (broker_.connection().take_held_burst()) broker_.dispatcher().end_bursts(broker_.connection().reactor());
   }
 
   void begin(const Cost* cost) {

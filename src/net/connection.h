@@ -41,6 +41,8 @@ class FrameHandler {
   // Returns how many frames it took: fewer than all only because write_is_full(); the rest comes again, with a new
   // burst, when the peer has read its answers.
   virtual size_t on_burst(Connection& connection, std::span<const wire::Frame> frames) = 0;
+  // Ends the bursts that hold_burst() has left open on this reactor, of one connection or of several.
+  virtual void end_bursts(Reactor& reactor) { (void)reactor; }
   virtual void on_close(Connection& connection) = 0;
 };
 
@@ -62,6 +64,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   virtual void write_pinned(ByteView bytes, std::shared_ptr<const void> pin) = 0;
   // Within a burst or a posted job the bytes leave when that is done, so that many flushes cost one system call.
   virtual void flush() = 0;
+  // Within on_burst(): the answers come at FrameHandler::end_bursts(), before the reactor's turn is over. Until then
+  // the frames stay valid, and nothing is sent. So the bursts of several connections can share one append.
+  virtual void hold_burst() = 0;
   // More than unsent_bytes_pause waits even after trying to send it: whoever answers requests should stop taking new
   // ones.
   virtual bool write_is_full() = 0;

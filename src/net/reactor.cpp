@@ -88,6 +88,7 @@ void Reactor::Impl::turn() {
       who->on_events(events_[static_cast<size_t>(i)].events);
     }
   }
+  end_bursts();
   buried.clear();
 }
 
@@ -116,6 +117,25 @@ void Reactor::Impl::run_turns() {
   having_turn.swap(waiting_turn);
   for (const std::shared_ptr<TcpConnection>& connection : having_turn) connection->take_turn();
   having_turn.clear();
+  end_bursts();
+}
+
+void Reactor::Impl::end_bursts() {
+  if (held_bursts.empty()) return;
+  ending_bursts.swap(held_bursts);
+  begin_batch();
+  // Mostly all have one handler; one that is told again finds nothing open.
+  const FrameHandler* told = nullptr;
+  for (const std::shared_ptr<TcpConnection>& connection : ending_bursts) {
+    if (&connection->handler() != told) connection->handler().end_bursts(connection->reactor());
+    told = &connection->handler();
+  }
+  read_used = 0;
+  open_frames = 0;
+  for (const std::shared_ptr<TcpConnection>& connection : ending_bursts) connection->burst_answered();
+  end_batch();
+  for (const std::shared_ptr<TcpConnection>& connection : ending_bursts) connection->burst_ended();
+  ending_bursts.clear();
 }
 
 void Reactor::Impl::run_timers() {

@@ -38,6 +38,9 @@ class Watched {
   ~Watched() = default;
 };
 
+// So many frames share one append at most: more would leave the processor's cache and keep the first answers waiting.
+inline constexpr size_t burst_frames_max = 64;
+
 struct Reactor::Impl {
   explicit Impl(size_t reactor_index);
   ~Impl();
@@ -65,6 +68,11 @@ struct Reactor::Impl {
   void begin_batch() { ++batch_depth; }
   void end_batch();
 
+  // Bursts that wait for FrameHandler::end_bursts(). All end when burst_frames_max frames are open, when the read
+  // buffer has no room for another read, and at the end of a turn.
+  void hold_burst(std::shared_ptr<TcpConnection> connection) { held_bursts.push_back(std::move(connection)); }
+  void end_bursts();
+
   // Constant after construction.
   const size_t index;
   int epoll_fd = -1;
@@ -78,6 +86,9 @@ struct Reactor::Impl {
   uint64_t next_timer = 0;
 
   std::unique_ptr<uint8_t[]> read_buffer;
+  size_t read_used = 0;  // bytes at its front that open bursts look at
+  size_t open_frames = 0;
+  std::vector<std::shared_ptr<TcpConnection>> held_bursts;
   std::vector<wire::Frame> frames;   // of the burst in progress; keeps its memory
   std::vector<size_t> frame_starts;  // where they begin in the bytes read
   std::vector<std::shared_ptr<TcpConnection>> connections;
@@ -100,6 +111,7 @@ struct Reactor::Impl {
   std::vector<std::shared_ptr<const void>> buried;
   std::vector<std::shared_ptr<TcpConnection>> waiting_turn;
   std::vector<std::shared_ptr<TcpConnection>> having_turn;
+  std::vector<std::shared_ptr<TcpConnection>> ending_bursts;
   std::vector<std::function<void()>> taken;  // the inbox's other half: swapped, so that both keep their memory
 
   std::mutex mutex;

@@ -21,6 +21,7 @@ constexpr int read_rounds_max = 4;
 // it; a larger one collects in the connection's own buffer.
 constexpr size_t rejoin_bytes_max = 16 << 10;
 constexpr size_t large_read_bytes_min = 64 << 10;
+constexpr size_t read_room_bytes_min = 64 << 10;
 
 }  // namespace
 
@@ -80,6 +81,8 @@ void TcpConnection::on_readable() {
   if (fd_ < 0 || paused_) return;
   was_active_ = true;
   for (int round = 0; round < read_rounds_max; ++round) {
+    if (round > 0) reactor_->impl().end_bursts();  // their answers count for what follows
+    if (!is_open()) return;
     if (pending() > env_->limits.unsent_bytes_pause) {
       paused_ = true;  // on_writable() goes on: bytes that wait are always waited for
       return;
@@ -100,15 +103,20 @@ void TcpConnection::on_readable() {
 // Whether the socket may hold more: one that got less than it asked for has emptied it, and what comes now is an event.
 // An end that epoll has told of is not told again, so it is read for.
 TcpConnection::ReadResult TcpConnection::after_read(bool is_full) const {
-  if (fd_ < 0) return ReadResult::closed;
+  if (!is_open()) return ReadResult::closed;
   return is_full || is_ending_ ? ReadResult::more : ReadResult::drained;
 }
 
 TcpConnection::ReadResult TcpConnection::read_once() {
-  uint8_t* buffer = reactor_->impl().read_buffer.get();
+  Reactor::Impl& reactor = reactor_->impl();
   const size_t before = partial_.size();
-  const size_t room = read_buffer_bytes - before;
   assert(before <= rejoin_bytes_max);
+  if (read_buffer_bytes - reactor.read_used < before + read_room_bytes_min) {
+    reactor.end_bursts();
+    if (!is_open()) return ReadResult::closed;
+  }
+  uint8_t* buffer = reactor.read_buffer.get() + reactor.read_used;
+  const size_t room = read_buffer_bytes - reactor.read_used - before;
   const ssize_t received = recv(fd_, buffer + before, room, MSG_DONTWAIT);
   if (received <= 0) return read_failed(received);
   if (before > 0) std::memcpy(buffer, partial_.data(), before);
@@ -157,6 +165,7 @@ void TcpConnection::deliver_held() {
   std::swap(bytes, partial_);
   count_partial();
   deliver(bytes.data(), bytes.size());
+  reactor_->impl().end_bursts();  // while the bytes are there
 }
 
 // Small buffers are left out: they are bounded by the number of connections.
@@ -193,10 +202,13 @@ void TcpConnection::deliver(const uint8_t* data, size_t size) {
     reactor.begin_batch();
     in_burst_ = true;
     taken = env_->handler->on_burst(*this, frames);
-    in_burst_ = false;
-    flush();
+    in_burst_ = burst_held_;
+    if (!burst_held_) flush();
     reactor.end_batch();
-    if (!is_open()) return finish_close();
+    if (!is_open()) {
+      if (burst_held_) return keep_read(data, size, frames.size());
+      return finish_close();
+    }
   }
   if (taken < frames.size()) {
     at = starts[taken];
@@ -208,6 +220,36 @@ void TcpConnection::deliver(const uint8_t* data, size_t size) {
     partial_.append(data + at, size - at);
     count_partial();
   }
+  if (burst_held_) keep_read(data, size, frames.size());
+}
+
+// The next read goes behind the bytes of this one, on a cache line of its own.
+void TcpConnection::keep_read(const uint8_t* data, size_t size, size_t frame_count) {
+  constexpr size_t line_bytes = 64;
+  Reactor::Impl& reactor = reactor_->impl();
+  if (data == reactor.read_buffer.get() + reactor.read_used) {
+    const size_t end = (reactor.read_used + size + line_bytes - 1) / line_bytes * line_bytes;
+    reactor.read_used = std::min(read_buffer_bytes, end);
+  }
+  reactor.open_frames += frame_count;
+  if (reactor.open_frames >= burst_frames_max) reactor.end_bursts();
+}
+
+void TcpConnection::hold_burst() {
+  if (burst_held_) return;
+  assert(in_burst_);
+  burst_held_ = true;
+  reactor_->impl().hold_burst(self());
+}
+
+void TcpConnection::burst_answered() {
+  burst_held_ = false;
+  in_burst_ = false;
+  flush();
+}
+
+void TcpConnection::burst_ended() {
+  if (!is_open()) finish_close();
 }
 
 void TcpConnection::sweep(int64_t now_ns) {

@@ -45,11 +45,15 @@ class TcpConnection final : public Connection, private Watched {
   void write_pinned(ByteView bytes, std::shared_ptr<const void> pin) override;
   void flush() override;
   bool write_is_full() override;
+  void hold_burst() override;
   void post_bytes(Buffer bytes) override;
   void close(std::string_view why) override { close_with(LogLevel::info, why); }
   size_t unsent_bytes() const override { return unsent_ + posted_bytes_; }
 
   // For the room itself, on the reactor.
+  FrameHandler& handler() { return *env_->handler; }
+  void burst_answered();       // a held burst has its answers: they leave with the batch
+  void burst_ended();          // and those have left
   void flush_dirty();          // end of a batch
   void take_turn();            // goes on after it has let others go first
   void sweep(int64_t now_ns);  // closes when idle too long; gives back buffers that nothing used since the last one
@@ -75,6 +79,7 @@ class TcpConnection final : public Connection, private Watched {
   ReadResult after_read(bool is_full) const;
   void deliver(const uint8_t* data, size_t size);
   void deliver_held();
+  void keep_read(const uint8_t* data, size_t size, size_t frame_count);
   void count_partial();
   void flush_now();
   SendResult send_some();
@@ -100,7 +105,8 @@ class TcpConnection final : public Connection, private Watched {
   bool is_ending_ = false;  // epoll has told that nothing more will come: it will tell nothing more
   bool paused_ = false;     // not read until the peer has read
   bool held_ = false;       // partial_ begins with whole frames, put off while paused
-  bool in_burst_ = false;
+  bool in_burst_ = false;   // from on_burst() until its answers are written: it is not closed meanwhile
+  bool burst_held_ = false;
   bool is_dirty_ = false;
   bool was_active_ = false;  // read or written since the last sweep
   bool send_failed_ = false;

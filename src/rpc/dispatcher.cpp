@@ -27,7 +27,7 @@ struct RowEntry {
   std::function<void(Request&)> handle;
 };
 
-// A decoded frame of the burst in progress. Each frame has its own, because views into it live until the burst ends.
+// A decoded frame of the bursts in progress. Each frame has its own, because views into it live until those end.
 struct Slot {
   wire::HeaderScratch scratch;
   wire::CommandView command;
@@ -36,6 +36,7 @@ struct Slot {
 struct ReactorState {
   net::Reactor* owner = nullptr;
   std::deque<Slot> slots;  // kept between bursts; addresses stay
+  size_t slots_used = 0;   // by bursts that are open
   CallTable calls;
   int64_t timer_due_ms = -1;  // a timer will look at the deadlines then; -1 none
 };
@@ -106,6 +107,7 @@ struct Dispatcher::Impl {
   explicit Impl(WorkerPool& pool) : workers(pool), direct(direct_codes, nullptr), states(net::reactors_max) {}
 
   ReactorState& state_of(net::Reactor& reactor);
+  size_t collected(const net::Reactor& reactor) const;
   const RowEntry* find_row(int32_t code) const;
   void handle(ReactorState& state, net::Connection& connection, const wire::Frame& frame,
               const wire::CommandView& command);
@@ -137,6 +139,12 @@ ReactorState& Dispatcher::Impl::state_of(net::Reactor& reactor) {
   assert(state.owner == nullptr || state.owner == &reactor);  // one Server per Dispatcher
   state.owner = &reactor;
   return state;
+}
+
+size_t Dispatcher::Impl::collected(const net::Reactor& reactor) const {
+  size_t all = 0;
+  for (const BurstParticipant* participant : participants) all += participant->collected(reactor);
+  return all;
 }
 
 const RowEntry* Dispatcher::Impl::find_row(int32_t code) const {
@@ -322,11 +330,14 @@ void Dispatcher::call_oneway(net::Connection& connection, const Call& call) {
 
 size_t Dispatcher::on_burst(net::Connection& connection, std::span<const wire::Frame> frames) {
   ReactorState& state = impl_->state_of(connection.reactor());
+  const size_t collected = impl_->collected(connection.reactor());
+  const size_t slots_before = state.slots_used;
   size_t taken = 0;
   for (const wire::Frame& frame : frames) {
     if (taken > 0 && connection.write_is_full()) break;
-    if (taken == state.slots.size()) state.slots.emplace_back();
-    Slot& slot = state.slots[taken++];
+    if (state.slots_used == state.slots.size()) state.slots.emplace_back();
+    Slot& slot = state.slots[state.slots_used++];
+    ++taken;
     if (Status s = wire::decode_command(frame, slot.scratch, slot.command); !s) {
       connection.close("its header does not decode: " + s.error().message);
       break;
@@ -334,8 +345,17 @@ size_t Dispatcher::on_burst(net::Connection& connection, std::span<const wire::F
     impl_->handle(state, connection, frame, slot.command);
     if (!connection.is_open()) break;
   }
-  for (BurstParticipant* participant : impl_->participants) participant->on_burst_end(connection);
+  if (impl_->collected(connection.reactor()) > collected) {
+    connection.hold_burst();
+  } else {
+    state.slots_used = slots_before;  // all is answered or copied
+  }
   return taken;
+}
+
+void Dispatcher::end_bursts(net::Reactor& reactor) {
+  for (BurstParticipant* participant : impl_->participants) participant->on_bursts_end(reactor);
+  impl_->state_of(reactor).slots_used = 0;
 }
 
 void Dispatcher::on_close(net::Connection& connection) {

@@ -44,12 +44,14 @@ struct Row {
   void (Door::*handle)(Request&);
 };
 
-// Told when all frames of a burst have been handled, so that work collected over the burst (appends) is done at once.
-// The commands of the burst (Request::command() and its views) are valid until this returns.
+// Collects work (appends) over the frames of a burst, or over the bursts of several connections, to do it at once. The
+// commands of those bursts (Request::command() and its views) are valid until on_bursts_end() returns.
 class BurstParticipant {
  public:
   virtual ~BurstParticipant() = default;
-  virtual void on_burst_end(net::Connection& connection) = 0;
+  // How much it has collected on the reactor since the last end: a burst that adds to it is held open.
+  virtual size_t collected(const net::Reactor& reactor) const = 0;
+  virtual void on_bursts_end(net::Reactor& reactor) = 0;
 };
 
 // An answer (or a request from the other side) that outlives its frame.
@@ -101,6 +103,7 @@ class Dispatcher final : public net::FrameHandler {
   void call_oneway(net::Connection& connection, const Call& call);
 
   size_t on_burst(net::Connection& connection, std::span<const wire::Frame> frames) override;
+  void end_bursts(net::Reactor& reactor) override;
   void on_close(net::Connection& connection) override;
 
  private:

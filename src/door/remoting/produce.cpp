@@ -1,5 +1,6 @@
 #include "door/remoting/produce.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "door/remoting/answer.h"
@@ -12,6 +13,7 @@ namespace rc = wire::response_code;
 
 // Everything needed to answer one placed request, without the frame it came in.
 struct ProduceDoor::Waiting {
+  net::Connection* connection = nullptr;  // the reactor keeps it until the burst has ended
   wire::Serialization serialization = wire::Serialization::json;
   int32_t opaque = 0;
   bool is_oneway = false;
@@ -141,9 +143,12 @@ void ProduceDoor::handle(rpc::Request& request, const SendMessageHeader& header,
   if (!static_queues_.resolve(request, send.topic, send.queue_id, mapped)) return;
   service::PlacedRequest placed;
   const service::Refusal refusal = produce_.prepare(send, burst.records, placed);
+  // What a refused request left in the burst must not wait for one that is taken.
+  if (!refusal.ok() && burst.waiting.empty()) burst.records.clear();
   if (refusal.outcome == service::Outcome::needs_worker) return send_on_worker(request, send, mapped);
   if (!refusal.ok()) return refuse(request, refusal);
   Waiting& waiting = burst.waiting.emplace_back();
+  waiting.connection = &request.connection();
   waiting.placed = placed;
   waiting.serialization = request.command().serialization;
   waiting.opaque = request.command().opaque;
@@ -152,14 +157,33 @@ void ProduceDoor::handle(rpc::Request& request, const SendMessageHeader& header,
   request.answer_later();
 }
 
-void ProduceDoor::on_burst_end(net::Connection& connection) {
-  ReactorBurst& burst = *bursts_[connection.reactor().index()];
+size_t ProduceDoor::collected(const net::Reactor& reactor) const {
+  return bursts_[reactor.index()]->waiting.size();
+}
+
+void ProduceDoor::on_bursts_end(net::Reactor& reactor) {
+  ReactorBurst& burst = *bursts_[reactor.index()];
   if (burst.waiting.empty()) return;
   const int64_t end_offset = produce_.append(burst.records);
   const bool sync_flush = store_.sync_flush();
+  // The requests of one connection stand together.
+  for (std::span<const Waiting> rest(burst.waiting); !rest.empty();) {
+    const auto other =
+        std::ranges::find_if(rest, [&rest](const Waiting& w) { return w.connection != rest.front().connection; });
+    const auto own = rest.first(static_cast<size_t>(other - rest.begin()));
+    rest = rest.subspan(own.size());
+    if (answer_placed(own, burst, sync_flush)) answer_when_durable(own, burst, end_offset);
+  }
+  burst.waiting.clear();
+  burst.records.clear();
+}
+
+// Answers what need not wait for the disk. True when something does.
+bool ProduceDoor::answer_placed(std::span<const Waiting> requests, ReactorBurst& burst, bool sync_flush) {
   bool any_waits = false;
   const std::span<const store::AppendItem> items(burst.records.items);
-  for (const Waiting& w : burst.waiting) {
+  Buffer& out = requests.front().connection->out();
+  for (const Waiting& w : requests) {
     if (w.is_oneway) continue;
     if (sync_flush && w.placed.waits_for_durable) {
       any_waits = true;
@@ -168,22 +192,19 @@ void ProduceDoor::on_burst_end(net::Connection& connection) {
     const auto own = items.subspan(w.placed.first, w.placed.count);
     if (own.front().code != store::AppendCode::ok) {
       const service::Refusal refusal = produce_.refusal_of(own.front());
-      write_answer(connection.out(), w.serialization, w.opaque, response_code_of(refusal.outcome), refusal.remark,
-                   nullptr, own_fields_);
+      write_answer(out, w.serialization, w.opaque, response_code_of(refusal.outcome), refusal.remark, nullptr,
+                   own_fields_);
       continue;
     }
     char id[id_chars_max];
-    const std::string_view ids = ids_of(own, id, burst.ids);
-    const Placement placement = placement_of(ids, w.placed.unique_key, w.placed.queue_id, own.front().queue_offset,
-                                             w.mapped, w.placed.inner_batch);
-    write_answer(connection.out(), w.serialization, w.opaque, rc::success, {}, &placement, own_fields_);
+    const Placement placement = placement_of(ids_of(own, id, burst.ids), w.placed.unique_key, w.placed.queue_id,
+                                             own.front().queue_offset, w.mapped, w.placed.inner_batch);
+    write_answer(out, w.serialization, w.opaque, rc::success, {}, &placement, own_fields_);
   }
-  if (any_waits) answer_when_durable(connection, burst, end_offset);
-  burst.waiting.clear();
-  burst.records.clear();
+  return any_waits;
 }
 
-void ProduceDoor::answer_when_durable(net::Connection& connection, ReactorBurst& burst, int64_t end_offset) {
+void ProduceDoor::answer_when_durable(std::span<const Waiting> requests, ReactorBurst& burst, int64_t end_offset) {
   struct Kept {
     Waiting waiting;
     std::string ids;
@@ -193,7 +214,7 @@ void ProduceDoor::answer_when_durable(net::Connection& connection, ReactorBurst&
   };
   auto kept = std::make_shared<std::vector<Kept>>();
   const std::span<const store::AppendItem> items(burst.records.items);
-  for (const Waiting& w : burst.waiting) {
+  for (const Waiting& w : requests) {
     if (w.is_oneway || !w.placed.waits_for_durable) continue;
     Kept& k = kept->emplace_back();
     k.waiting = w;
@@ -209,7 +230,7 @@ void ProduceDoor::answer_when_durable(net::Connection& connection, ReactorBurst&
   if (kept->empty()) return;
   store_.wait_durable(
       end_offset, sync_flush_timeout_ms_,
-      [this, kept, connection = connection.shared_from_this()](store::DurableCode durable) {
+      [this, kept, connection = requests.front().connection->shared_from_this()](store::DurableCode durable) {
         Buffer out;
         for (const Kept& k : *kept) {
           if (!k.refusal.ok()) {

@@ -1,11 +1,12 @@
 // SEND_MESSAGE, SEND_MESSAGE_V2, SEND_BATCH_MESSAGE.
 //
-// Owns:    one burst per reactor: the records of one read of a socket, and who waits for their answers.
-// Threads: send handlers and on_burst_end on the reactors; the slow path (unknown topic) on workers.
-// Fails:   every refusal is answered with Apache's code; a sync-flush time-out is answered 10 with the full header.
+// Owns:    one burst per reactor: the records that the connections brought in one turn, and who waits for their
+// answers. Threads: send handlers and on_bursts_end on the reactors; the slow path (unknown topic) on workers. Fails:
+// every refusal is answered with Apache's code; a sync-flush time-out is answered 10 with the full header.
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "door/remoting/headers.h"
@@ -23,7 +24,8 @@ class ProduceDoor final : public rpc::BurstParticipant {
               size_t reactor_count, int32_t sync_flush_timeout_ms);
   ~ProduceDoor() override;
 
-  void on_burst_end(net::Connection& connection) override;
+  size_t collected(const net::Reactor& reactor) const override;
+  void on_bursts_end(net::Reactor& reactor) override;
 
  private:
   struct Waiting;
@@ -33,7 +35,8 @@ class ProduceDoor final : public rpc::BurstParticipant {
   void send_v2(rpc::Request& request);
   void handle(rpc::Request& request, const SendMessageHeader& header, bool batch);
   void send_on_worker(rpc::Request& request, const service::SendRequest& send, const StaticQueue& mapped);
-  void answer_when_durable(net::Connection& connection, ReactorBurst& burst, int64_t end_offset);
+  bool answer_placed(std::span<const Waiting> requests, ReactorBurst& burst, bool sync_flush);
+  void answer_when_durable(std::span<const Waiting> requests, ReactorBurst& burst, int64_t end_offset);
 
   service::Produce& produce_;
   store::MessageStore& store_;

@@ -277,7 +277,8 @@ class Collector final : public BurstParticipant {
     commands.push_back(&request.command());
     responders.push_back(request.defer());
   }
-  void on_burst_end(net::Connection&) override {
+  size_t collected(const net::Reactor&) const override { return commands.size(); }
+  void on_bursts_end(net::Reactor&) override {
     ++ends;
     count_max = std::max(count_max.load(), commands.size());
     for (size_t i = 0; i < commands.size(); ++i) {
@@ -322,6 +323,53 @@ TEST(dispatcher, views_of_a_burst_live_until_its_end) {
     }
     EXPECT_EQ(collector.ends, ends + 1);
   }
+  EXPECT_EQ(collector.count_max, 40U);
+  server.stop();
+}
+
+// Two connections are readable when the reactor looks: what they brought is worked on at once, and each gets its own.
+TEST(dispatcher, bursts_of_several_connections_share_one_end) {
+  SystemClock clock;
+  WorkerPool workers("test-worker", 1, 8);
+  Dispatcher dispatcher(workers);
+  Collector collector;
+  std::promise<net::Reactor*> reactor;
+  dispatcher.add_row(collecting_code, Lane::reactor, Ports::all, [&](Request& request) { collector.collect(request); });
+  dispatcher.add_row(echo_code, Lane::reactor, Ports::all, [&](Request& request) {
+    reactor.set_value(&request.connection().reactor());
+    request.reply(0);
+  });
+  dispatcher.add_burst_participant(&collector);
+  net::Server server(1, {}, clock);
+  server.set_handler(&dispatcher);
+  ASSERT_TRUE(server.listen("127.0.0.1", 0, 0));
+  server.start();
+  RawClient first(server.bound_port(0));
+  RawClient second(server.bound_port(0));
+  ASSERT_TRUE(first.send(command_frame(echo_code, 1, "", {})));
+  ASSERT_TRUE(parse(first.read_frame()));
+  // Bytes that are sent on the loopback lie in the socket of the other side when send() returns.
+  std::latch sent(1);
+  ASSERT_TRUE(reactor.get_future().get()->post([&] { sent.wait(); }));
+  for (RawClient* client : {&first, &second}) {
+    const std::string name = client == &first ? "first" : "second";
+    std::string all;
+    for (int i = 0; i < 20; ++i)
+      all += command_frame(collecting_code, i, name, {{"n", "\"" + name + std::to_string(i)}});
+    ASSERT_TRUE(client->send(all));
+  }
+  sent.count_down();
+  for (RawClient* client : {&first, &second}) {
+    const std::string name = client == &first ? "first" : "second";
+    for (int i = 0; i < 20; ++i) {
+      const auto answer = parse(client->read_frame());
+      ASSERT_TRUE(answer);
+      EXPECT_EQ(answer->view.opaque, i);
+      EXPECT_EQ(answer->view.remark, "\"" + name + std::to_string(i));
+      EXPECT_EQ(as_text(answer->view.body), name);
+    }
+  }
+  EXPECT_EQ(collector.ends, 1);
   EXPECT_EQ(collector.count_max, 40U);
   server.stop();
 }
