@@ -17,7 +17,7 @@ namespace {
 [[noreturn]] void die(std::string_view what, std::string_view why) {
   std::fprintf(stderr, "core_path: %.*s: %.*s\n", static_cast<int>(what.size()), what.data(),
                static_cast<int>(why.size()), why.data());
-  std::exit(1);
+  std::_Exit(1);
 }
 
 void must(std::string_view what, const Status& status) {

@@ -8,6 +8,7 @@
 // Only whole bursts are measured, each with other keys, queues and opaques, after a warm-up; making the requests and
 // looking at the answers is not. Other threads work until the key index has everything, uncounted. Every answer must be
 // SUCCESS, and what was sent must be readable.
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -65,7 +66,7 @@ int64_t thread_cpu_ns() {
 
 [[noreturn]] void die(const std::string& why) {
   std::fprintf(stderr, "core_path: %s\n", why.c_str());
-  std::exit(1);
+  std::_Exit(1);
 }
 
 struct Cost {
@@ -238,7 +239,9 @@ int run_main(int argc, char** argv) {
     return 0;
   }
   if (argc == 3 || argc == 4) {
-    const int64_t count = std::atoll(argv[2]);
+    int64_t count = 0;
+    const std::string_view number = argv[2];
+    std::from_chars(number.data(), number.data() + number.size(), count);
     const std::string dir =
         (argc == 4 ? std::string(argv[3]) : "/dev/shm/core_path") + "." + std::to_string(::getpid());
     for (const Case& c : cases) {

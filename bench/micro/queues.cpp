@@ -54,6 +54,7 @@ void put_unit(benchmark::State& state) {
   const std::atomic<int64_t> durable{std::numeric_limits<int64_t>::max()};
   must(index.load().ok() && index.start_from({.fits = nullptr}).ok() && index.opened(0, durable).ok());
   std::vector<store::ConsumeQueue*> queues;
+  queues.reserve(8);
   for (int id = 0; id < 8; ++id) queues.push_back(index.get("T", id));
   int64_t number = 0;
   for (auto _ : state) {
@@ -72,6 +73,7 @@ void put_keys(benchmark::State& state) {
   store::KeyIndex index(folder.path() + "/index", posix_file_system(), the_clock, {});
   must(index.open(0, true).ok());
   std::vector<std::vector<uint8_t>> records;
+  records.reserve(4096);
   for (int64_t i = 0; i < 4096; ++i) {
     const std::string properties = properties_of(i);
     message::RecordSpec spec;
