@@ -36,7 +36,9 @@ struct Out {
     at += size;
   }
   void host(const HostPort& host) {
-    bytes(host.ip.data(), host.ip_size());
+    std::memcpy(at, host.ip.data(), 4);
+    if (host.v6) std::memcpy(at + 4, host.ip.data() + 4, 12);
+    at += host.ip_size();
     number<int32_t>(host.port);
   }
 };
@@ -86,15 +88,17 @@ size_t record_size(const RecordSpec& spec) {
 }
 
 void encode_record(const RecordSpec& spec, uint8_t* out) {
+  const size_t properties = properties_size(spec);
+  const size_t size = record_size(spec);
   assert(spec.topic.size() <= topic_length_max);
-  assert(properties_size(spec) <= properties_length_max);
+  assert(properties <= properties_length_max);
   const bool is_v2 = spec.topic.size() > topic_length_v1_max;
   int32_t sys_flag = spec.sys_flag & ~(sys_flag::born_host_v6 | sys_flag::store_host_v6);
   if (spec.born_host.v6) sys_flag |= sys_flag::born_host_v6;
   if (spec.store_host.v6) sys_flag |= sys_flag::store_host_v6;
 
   Out to{out};
-  to.number<int32_t>(static_cast<int32_t>(record_size(spec)));
+  to.number<int32_t>(static_cast<int32_t>(size));
   to.number<int32_t>(is_v2 ? magic_v2 : magic_v1);
   to.number<int32_t>(crc32_31(spec.body));
   to.number<int32_t>(spec.queue_id);
@@ -116,11 +120,11 @@ void encode_record(const RecordSpec& spec, uint8_t* out) {
     to.number<int8_t>(static_cast<int8_t>(spec.topic.size()));
   }
   to.bytes(spec.topic.data(), spec.topic.size());
-  to.number<int16_t>(static_cast<int16_t>(properties_size(spec)));
+  to.number<int16_t>(static_cast<int16_t>(properties));
   to.bytes(spec.properties.data(), spec.properties.size());
   if (needs_separator(spec)) to.number<int8_t>(property_separator);
   to.bytes(spec.properties_tail.data(), spec.properties_tail.size());
-  assert(to.at == out + record_size(spec));
+  assert(to.at == out + size);
 }
 
 int32_t extend_properties(const RecordSpec& spec, uint8_t* record, std::string_view more) {

@@ -24,6 +24,7 @@ std::string make_tail(const ProduceSettings& settings) {
 // The few properties that decide what happens to a message, found in one pass.
 struct PropertyScan {
   std::string_view tags;
+  std::string_view keys;
   std::string_view unique_key;
   std::string_view delay_level;
   bool is_transaction = false;
@@ -45,6 +46,7 @@ PropertyScan scan_properties(std::string_view properties) {
     switch (name.size()) {
       case 4:
         if (name == p::tags) out.tags = value;
+        if (name == p::keys) out.keys = value;
         if (name == p::wait_store_ok) out.waits_for_durable = equals_true(value);
         break;
       case 5:
@@ -286,6 +288,8 @@ Refusal Produce::add_single(const SendRequest& request, ProduceBurst::CachedTopi
   item.spec.body = request.body;
   item.spec.properties = properties;
   item.spec.properties_tail = tail;
+  item.texts = {unique_key, scan.keys, scan.tags};
+  item.texts_known = true;
   item.tags_code = scan.tags.empty() ? 0 : message::java_hash(scan.tags);
   item.queue = queue;
   if (light != nullptr) item.enter(*light);
@@ -337,6 +341,8 @@ Refusal Produce::add_batch(const SendRequest& request, ProduceBurst::CachedTopic
     item.spec.body = entry->body;
     item.spec.properties = properties;
     item.spec.properties_tail = tail_;
+    item.texts = {scan.unique_key, scan.keys, scan.tags};
+    item.texts_known = true;
     item.tags_code = scan.tags.empty() ? 0 : message::java_hash(scan.tags);
     item.queue = queue;
     item.joined_to_previous = burst.items.size() > first + 1;

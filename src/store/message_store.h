@@ -125,6 +125,9 @@ struct AppendItem {
     light = &queues;
     late_bytes_max = queues.late_bytes_max;
   }
+  // What the properties say to the key index, when the caller has looked at them already.
+  IndexedTexts texts;
+  bool texts_known = false;
   // Filled by append():
   AppendCode code = AppendCode::ok;
   int32_t size = 0;

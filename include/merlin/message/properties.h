@@ -92,8 +92,8 @@ void append_property(std::string& properties, std::string_view name, std::string
 // A copy without the named property.
 std::string without_property(std::string_view properties, std::string_view name);
 
-// Java's String.hashCode over the UTF-16 form of a UTF-8 text.
-int32_t java_hash(std::string_view utf8);
+// Java's String.hashCode over the UTF-16 form of a UTF-8 text. `before` is the hash of what stands in front of it.
+int32_t java_hash(std::string_view utf8, int32_t before = 0);
 
 // The tag code of a consume-queue unit: hash of TAGS sign-extended, 0 when absent or empty.
 int64_t tags_code(std::string_view properties);

@@ -117,7 +117,7 @@ Status dump_index(StoreDir& dir, const Options& options, Output& out) {
   if (!names) return names.error();
   const std::string topic_part = options.topic + "#";
   const bool by_key = !options.topic.empty() && !options.key.empty();
-  const int32_t wanted = by_key ? store::index_key_hash(options.topic, message::java_hash(topic_part), options.key) : 0;
+  const int32_t wanted = by_key ? store::index_key_hash(store::index_topic_hash(options.topic), options.key) : 0;
   int64_t shown = 0;
   for (const std::string& name : *names) {
     auto file = dir.files().open(index + "/" + name, OpenMode::read_only);

@@ -22,8 +22,8 @@ std::vector<std::string> names_in(FileSystem& files, const std::string& path) {
 // Whether one of the record's keys has this hash.
 bool has_key_hash(const message::RecordView& record, int32_t hash) {
   const std::string topic(record.topic);
-  const int32_t topic_hash = message::java_hash(topic + "#");
-  const auto is_it = [&](std::string_view key) { return store::index_key_hash(topic, topic_hash, key) == hash; };
+  const int32_t topic_hash = store::index_topic_hash(topic);
+  const auto is_it = [&](std::string_view key) { return store::index_key_hash(topic_hash, key) == hash; };
   const auto unique = message::find_property(record.properties, message::property::unique_key);
   if (unique && is_it(*unique)) return true;
   const auto tags = message::find_property(record.properties, message::property::tags);

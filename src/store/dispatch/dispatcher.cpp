@@ -40,9 +40,9 @@ size_t Dispatcher::late_properties(const AppendItem& item, std::span<char> out) 
 
 void Dispatcher::placed(std::span<const AppendItem> items) {
   if (feed_ != nullptr) feed_->placed(items);
+  if (overflowed_) return;
   for (const AppendItem& item : items) {
     if (item.code != AppendCode::ok) continue;
-    if (overflowed_) return;
     int64_t tags_code = item.tags_code;
     if (const int32_t level = tags_.delay_level(item.spec.topic, item.spec.properties); level > 0) {
       tags_code = tags_.deliver_time_ms(level, item.store_timestamp_ms);
@@ -51,9 +51,11 @@ void Dispatcher::placed(std::span<const AppendItem> items) {
                           item.count, tags_code,         item.store_timestamp_ms};
     if (!(item.light == nullptr ? ring_.push(arrival) : push(arrival, item.light))) {
       overflowed_ = true;
-      overflow_seen_.store(true, std::memory_order_release);
+      break;
     }
   }
+  ring_.publish();
+  if (overflowed_) overflow_seen_.store(true, std::memory_order_release);
 }
 
 // A record in many queues may be cut off by a full ring: then all of it comes again from the log.
@@ -89,12 +91,12 @@ void Dispatcher::drain() {
       continue;
     }
     if (!drain_ring(limit)) break;
-    if (ring_.front() != nullptr || !overflow_seen_.load(std::memory_order_acquire)) break;
+    if (!ring_.front().empty() || !overflow_seen_.load(std::memory_order_acquire)) break;
     // The ring is empty and records were passed over: those up to now come from the log, later ones from the ring.
     const auto lane = log_->hold_lane();
     overflowed_ = false;
     overflow_seen_.store(false, std::memory_order_release);
-    if (ring_.front() == nullptr) log_until_ = log_->end();
+    if (ring_.front().empty()) log_until_ = log_->end();
   }
   queues_.commit(unfinished_);
   tell();
@@ -102,12 +104,45 @@ void Dispatcher::drain() {
 
 // Both answer false when a queue refused; what was reached is in position().
 bool Dispatcher::drain_ring(int64_t limit) {
-  while (const Arrival* item = ring_.front()) {
-    if (item->physical_offset + item->size > limit) return true;
-    if (item->physical_offset >= position() && !deliver(*item)) return false;
-    ring_.pop();
+  for (;;) {
+    const auto items = ring_.front();
+    if (items.empty() || items.front().physical_offset + items.front().size > limit) return true;
+    size_t done = deliver_run(items.first(run_in(items, limit)));
+    if (done == 0) {
+      if (items.front().physical_offset >= position() && !deliver(items.front())) return false;
+      done = 1;
+    }
+    ring_.pop(done);
   }
-  return true;
+}
+
+// How many of the items, from the first on, are plain messages of one queue.
+size_t Dispatcher::run_in(std::span<const Arrival> items, int64_t limit) const {
+  const Arrival& first = items.front();
+  if (first.queue == nullptr || first.physical_offset < position()) return 0;
+  if (first.physical_offset < first.queue->topic_entry().dead_below) return 0;
+  size_t count = 0;
+  for (const Arrival& item : items) {
+    if (item.queue != first.queue || item.more || item.physical_offset + item.size > limit) break;
+    if (++count == batch_max) break;
+  }
+  return count;
+}
+
+// Delivers as many as go in without any question; of the next one deliver() finds out why.
+size_t Dispatcher::deliver_run(std::span<const Arrival> run) {
+  if (run.empty()) return 0;
+  run = run.first(run.front().queue->put_run(run));
+  if (run.empty()) return 0;
+  refused_ = false;
+  if (listener_ != nullptr) {
+    if (batch_size_ + run.size() > batch_max) tell();
+    std::copy(run.begin(), run.end(), batch_.begin() + static_cast<std::ptrdiff_t>(batch_size_));
+    batch_size_ += run.size();
+  }
+  unfinished_ = -1;
+  reached(run.back());
+  return run.size();
 }
 
 bool Dispatcher::drain_log(int64_t limit) {
@@ -181,11 +216,14 @@ bool Dispatcher::deliver(const Arrival& item) {
     }
   }
   unfinished_ = item.more ? item.physical_offset : -1;
-  if (item.more) return true;
+  if (!item.more) reached(item);
+  return true;
+}
+
+void Dispatcher::reached(const Arrival& item) {
   position_timestamp_.store(item.store_timestamp_ms, std::memory_order_release);
   last_record_.store(item.physical_offset, std::memory_order_release);
   position_.store(item.physical_offset + item.size, std::memory_order_release);
-  return true;
 }
 
 void Dispatcher::tell() {

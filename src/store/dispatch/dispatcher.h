@@ -66,6 +66,9 @@ class Dispatcher final : public LaneHooks {
                         bool from_log_begin);
   Result<bool> feed_light(const message::RecordView& record, bool from_log_begin);
   bool drain_ring(int64_t limit);
+  size_t run_in(std::span<const Arrival> items, int64_t limit) const;
+  size_t deliver_run(std::span<const Arrival> run);
+  void reached(const Arrival& item);
   bool deliver_light(const Arrival& own);
   bool drain_log(int64_t limit);
   bool deliver(const Arrival& item);

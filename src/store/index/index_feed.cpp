@@ -23,10 +23,12 @@ void IndexFeed::prepare(std::span<AppendItem> items) {
       topic = spec.topic;
       topic_hash = index_topic_hash(topic);
     }
-    IndexedTexts texts;
-    texts.add(spec.properties);
-    texts.add(spec.properties_tail);
-    for_each_key_hash(topic, topic_hash, texts, [&](int32_t hash) {
+    if (!item.texts_known) {
+      item.texts = {};
+      item.texts.add(spec.properties);
+      item.texts.add(spec.properties_tail);
+    }
+    for_each_key_hash(topic_hash, item.texts, [&](int32_t hash) {
       if (keys.count == KeyHashes::too_many) return;
       if (static_cast<size_t>(keys.count) == KeyHashes::kept_max) {
         keys.count = KeyHashes::too_many;

@@ -6,29 +6,24 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 namespace merlin::store {
 
 // java_hash("<topic>#")
 int32_t index_topic_hash(std::string_view topic);
-// Apache's IndexFile.indexKeyHashMethod over topic#key; `topic_hash` as above.
-int32_t index_key_hash(std::string_view topic, int32_t topic_hash, std::string_view key);
+// Apache's IndexFile.indexKeyHashMethod over topic#key; `topic_hash` as above, or of topic#prefix.
+int32_t index_key_hash(int32_t topic_hash, std::string_view key);
 
-// What of a record's properties is indexed. Where a name stands twice the last one counts.
+// What of a record's properties is indexed; empty: there is none. Where a name stands twice the last one counts.
 struct IndexedTexts {
-  std::optional<std::string_view> unique_key;
+  std::string_view unique_key;
   std::string_view keys;
   std::string_view tag;
 
   // Takes what these properties say; later calls go before earlier ones.
   void add(std::string_view properties);
 };
-
-// Calls f(hash) for each.
-template <class F>
-void for_each_key_hash(std::string_view topic, int32_t topic_hash, const IndexedTexts& texts, F&& f);
 
 // The hashes of one record, as far as they are few.
 struct KeyHashes {
@@ -49,23 +44,23 @@ struct IndexEntry {
   int64_t physical_end() const { return physical_offset - hash; }
 };
 
-namespace detail {
-// The same for a key that begins with `prefix`, which is plain ASCII.
-int32_t index_key_hash(std::string_view topic, int32_t topic_hash, std::string_view prefix, std::string_view key);
-}  // namespace detail
-
+// What stands in front of a tag among the keys (Apache 5.5).
 inline constexpr std::string_view indexed_tag_prefix = "T#";
 
+// Calls f(hash) for each key.
 template <class F>
-void for_each_key_hash(std::string_view topic, int32_t topic_hash, const IndexedTexts& texts, F&& f) {
-  if (texts.unique_key) f(index_key_hash(topic, topic_hash, *texts.unique_key));
+void for_each_key_hash(int32_t topic_hash, const IndexedTexts& texts, F&& f) {
+  if (!texts.unique_key.empty()) f(index_key_hash(topic_hash, texts.unique_key));
   std::string_view rest = texts.keys;
   while (!rest.empty()) {
     const std::string_view word = rest.substr(0, rest.find(' '));
-    if (!word.empty()) f(index_key_hash(topic, topic_hash, word));
+    if (!word.empty()) f(index_key_hash(topic_hash, word));
     rest.remove_prefix(word.size() < rest.size() ? word.size() + 1 : word.size());
   }
-  if (!texts.tag.empty()) f(detail::index_key_hash(topic, topic_hash, indexed_tag_prefix, texts.tag));
+  if (texts.tag.empty()) return;
+  const auto tags_hash =
+      static_cast<uint32_t>(topic_hash) * (31 * 31) + indexed_tag_prefix[0] * 31U + indexed_tag_prefix[1];
+  f(index_key_hash(static_cast<int32_t>(tags_hash), texts.tag));
 }
 
 }  // namespace merlin::store

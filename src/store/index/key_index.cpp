@@ -227,7 +227,7 @@ void KeyIndex::Impl::collect(const message::RecordView& record) {
     hashed_topic = record.topic;
     topic_hash = index_topic_hash(hashed_topic);
   }
-  for_each_key_hash(record.topic, topic_hash, texts, [this](int32_t hash) { hashes.push_back(hash); });
+  for_each_key_hash(topic_hash, texts, [this](int32_t hash) { hashes.push_back(hash); });
 }
 
 Status KeyIndex::Impl::add(const message::RecordView& record) {
@@ -338,9 +338,7 @@ Result<KeyQueryResult> KeyIndex::query(std::string_view topic, std::string_view 
   const Impl& my = *impl_;
   KeyQueryResult result;
   const auto count = static_cast<size_t>(std::max(std::min(count_max, my.options.query_count_max), 0));
-  std::string text(topic);
-  text += '#';
-  const int32_t hash = index_key_hash(topic, message::java_hash(text), key);
+  const int32_t hash = index_key_hash(index_topic_hash(topic), key);
   const std::shared_lock lock(my.mutex);
   for (auto it = my.index_files.rbegin(); it != my.index_files.rend(); ++it) {
     const IndexFile& file = **it;

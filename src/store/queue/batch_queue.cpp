@@ -98,7 +98,7 @@ Status BatchQueue::look_first() const {
       high = mid;
     }
   }
-  tail_begin_ = tail_written_ = end_ = low;
+  tail_begin_ = tail_written_ = end_ = room_end_ = low;
   bool fits = whole && low > files_.first_unit();
   if (fits) {
     const auto last = in_file(low - 1);
@@ -114,7 +114,7 @@ Result<ConsumeQueue::Put> BatchQueue::put(int64_t queue_offset, const QueueUnit&
   if (Status s = look(); !s) return s.error();
   const int64_t max = max_.load(std::memory_order_relaxed);
   if (queue_offset < max) return Put::already_there;
-  const bool first = tail_.empty() && files_.empty();
+  const bool first = end_ == tail_begin_ && files_.empty();
   if (queue_offset > max && !(max == 0 && first)) return Put::hole;
   BatchUnit batch{unit, store_timestamp_ms, queue_offset};
   batch.unit.count = std::clamp(unit.count, 1, inner_batch_messages_max);
@@ -129,7 +129,8 @@ Result<ConsumeQueue::Put> BatchQueue::put(int64_t queue_offset, const QueueUnit&
 }
 
 Status BatchQueue::append(const BatchUnit& batch) {
-  auto at = add_to_tail();
+  int64_t one = 1;
+  auto at = add_to_tail(one);
   if (!at) return at.error();
   store_batch_unit(*at, batch);
   max_.store(batch.end(), std::memory_order_release);

@@ -1,8 +1,10 @@
 #include "store/queue/file_queue.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "merlin/base/log.h"
+#include "store/message_store.h"
 
 namespace merlin::store {
 
@@ -58,7 +60,7 @@ void FileQueue::adopt(const Synced& synced) {
   const QueueBounds& bounds = synced.bounds;
   looked_ = false;
   first_ = synced.first;
-  tail_begin_ = tail_written_ = end_ = bounds.max;
+  tail_begin_ = tail_written_ = end_ = room_end_ = bounds.max;
   written_max_ = bounds.max;
   written_physical_ = bounds.max_physical;
   synced_ = {life_, bounds.max, bounds.max_physical};
@@ -156,7 +158,6 @@ Status FileQueue::settle(int64_t end) {
 }
 
 void FileQueue::settle_at(int64_t end, int64_t max, int64_t max_physical) {
-  tail_.clear();
   tail_begin_ = tail_written_ = end_ = end;
   drop_written();
   max_.store(max, std::memory_order_release);
@@ -191,7 +192,7 @@ Status FileQueue::cut_files(int64_t physical_limit, bool zero_rest) {
 }
 
 void FileQueue::begin_at(int64_t offset) {
-  tail_begin_ = tail_written_ = end_ = written_max_ = offset;
+  tail_begin_ = tail_written_ = end_ = room_end_ = written_max_ = offset;
   max_.store(offset, std::memory_order_release);
 }
 
@@ -224,7 +225,7 @@ Result<ConsumeQueue::Put> FileQueue::put(int64_t queue_offset, const QueueUnit& 
     // A queue whose first messages are gone starts where the log has it.
     begin_at(queue_offset);
   }
-  const bool first = looked_ && tail_.empty() && files_.empty();
+  const bool first = looked_ && end_ == tail_begin_ && files_.empty();
   // In this order: a reader that sees the unit knows its record to be there.
   const int64_t before = max_physical_.exchange(unit.physical_end(), std::memory_order_acq_rel);
   if (Status s = append_unit(unit); !s) {
@@ -235,34 +236,65 @@ Result<ConsumeQueue::Put> FileQueue::put(int64_t queue_offset, const QueueUnit& 
   return Put::stored;
 }
 
+size_t FileQueue::put_run(std::span<const Arrival> items) {
+  const std::lock_guard lock(mutex_);
+  const int64_t max = max_.load(std::memory_order_relaxed);
+  // The first one of all is put()'s, and so is what follows it nowhere.
+  if (is_batch() || max == 0 || end_ != max || (looked_ && end_ == tail_begin_ && files_.empty())) return 0;
+  size_t done = 0;
+  while (done < items.size() && items[done].queue_offset == end_) {
+    int64_t room = std::ssize(items) - static_cast<int64_t>(done);
+    const auto in_a_row = [&](int64_t i) { return items[done + static_cast<size_t>(i)].queue_offset == end_ + i; };
+    for (int64_t i = 1; i < room; ++i) {
+      if (!in_a_row(i)) room = i;
+    }
+    const auto at = add_to_tail(room);
+    if (!at) break;
+    uint8_t* to = *at;
+    for (int64_t i = 0; i < room; ++i, to += queue_unit_bytes) {
+      const Arrival& item = items[done++];
+      store_unit(to, QueueUnit{item.physical_offset, item.size, 1, item.tags_code});
+    }
+  }
+  if (done == 0) return 0;
+  // In this order: a reader that sees the units knows their records to be there.
+  max_physical_.store(items[done - 1].physical_offset + items[done - 1].size, std::memory_order_release);
+  max_.store(end_, std::memory_order_release);
+  return done;
+}
+
 // REQUIRES: mutex_ held.
 Status FileQueue::append_unit(const QueueUnit& unit) {
-  auto at = add_to_tail();
+  int64_t one = 1;
+  auto at = add_to_tail(one);
   if (!at) return at.error();
   store_unit(*at, unit);
   max_.store(end_, std::memory_order_release);
   return {};
 }
 
-Result<uint8_t*> FileQueue::add_to_tail() {
-  if (end_ - tail_begin_ >= tail_units_max) {
+Result<uint8_t*> FileQueue::add_to_tail(int64_t& count) {
+  if (end_ >= room_end_) {
     if (Status s = make_room(); !s) return s.error();
   }
-  const auto size = static_cast<size_t>(unit_bytes_);
-  if (tail_.capacity() == 0) tail_.reserve(tail_units_first * size);
-  const size_t at = tail_.size();
-  tail_.resize(at + size);
-  ++end_;
+  count = std::min(count, room_end_ - end_);
+  const int64_t at = (end_ - tail_begin_) * unit_bytes_;
+  const int64_t needed = at + count * unit_bytes_;
+  if (needed > std::ssize(tail_)) {
+    // Small at first: there may be a million queues.
+    tail_.resize(static_cast<size_t>(std::max({needed, std::ssize(tail_) * 2, tail_units_first * unit_bytes_})));
+  }
+  end_ += count;
   mark_dirty();
   return tail_.data() + at;
 }
 
 // Writes what may be written and gives its memory to the next units. What waits for the log goes on waiting, within
-// limits.
+// limits; it is looked at again when a page more has come.
 Status FileQueue::make_room() {
   if (Status s = flush_tail(); !s) return s;
   drop_written();
-  const int64_t waiting = end_ - tail_written_;
+  const int64_t waiting = end_ - tail_begin_;
   if (waiting < tail_units_max) return {};
   if (home_.waiting_units.load(std::memory_order_relaxed) >= FileQueueHome::waiting_units_max) {
     return Error{Errc::no_space, std::to_string(FileQueueHome::waiting_units_max) +
@@ -270,14 +302,17 @@ Status FileQueue::make_room() {
   }
   home_.waiting_units.fetch_add(waiting - waiting_counted_, std::memory_order_relaxed);
   waiting_counted_ = waiting;
+  room_end_ = end_ + tail_units_max;
   return {};
 }
 
 // REQUIRES: mutex_ held.
 void FileQueue::drop_written() {
-  const int64_t written = tail_written_ - tail_begin_;
-  tail_.erase(tail_.begin(), tail_.begin() + std::min<int64_t>(written * unit_bytes_, std::ssize(tail_)));
+  const int64_t left = (end_ - tail_written_) * unit_bytes_;
+  const int64_t begin = (tail_written_ - tail_begin_) * unit_bytes_;
+  if (begin > 0 && left > 0) std::memmove(tail_.data(), tail_.data() + begin, static_cast<size_t>(left));
   tail_begin_ = tail_written_;
+  room_end_ = tail_begin_ + tail_units_max;
   if (waiting_counted_ == 0) return;
   home_.waiting_units.fetch_sub(waiting_counted_, std::memory_order_relaxed);
   waiting_counted_ = 0;
@@ -300,14 +335,23 @@ Status FileQueue::flush_tail() {
     const Status written = files_.write(tail_written_, ByteView(in_tail(tail_written_), bytes));
     count();
     if (!written) return written;
-    for (; tail_written_ < piece_end; ++tail_written_) wrote(in_tail(tail_written_), tail_written_);
+    wrote(in_tail(tail_written_), piece_end);
   }
   return {};
 }
 
-void FileQueue::wrote(const uint8_t* unit, int64_t number) {
-  if (const QueueUnit written = load_unit(unit); !written.blank()) written_physical_ = written.physical_end();
-  written_max_ = unit_bytes_ == batch_unit_bytes ? load_batch_unit(unit).end() : number + 1;
+// The units from tail_written_ on, `from`, are in files up to number `end`.
+void FileQueue::wrote(const uint8_t* from, int64_t end) {
+  const int64_t count = end - tail_written_;
+  const uint8_t* const last = from + (count - 1) * unit_bytes_;
+  for (const uint8_t* at = last; at >= from; at -= unit_bytes_) {
+    if (const QueueUnit written = load_unit(at); !written.blank()) {
+      written_physical_ = written.physical_end();
+      break;
+    }
+  }
+  written_max_ = unit_bytes_ == batch_unit_bytes ? load_batch_unit(last).end() : end;
+  tail_written_ = end;
 }
 
 Status FileQueue::fill_hole(int64_t queue_offset) {

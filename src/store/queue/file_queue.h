@@ -62,6 +62,7 @@ class FileQueue : public ConsumeQueue {
   FileQueue(FileQueueHome& home, QueueTopic& topic, int32_t queue_id) : FileQueue(home, home.plain, topic, queue_id) {}
 
   Result<Put> put(int64_t queue_offset, const QueueUnit& unit, int64_t store_timestamp_ms) override;
+  size_t put_run(std::span<const Arrival> items) override;
   Status fill_hole(int64_t queue_offset) override;
   // Removes the files, too.
   Status reset() override;
@@ -127,8 +128,8 @@ class FileQueue : public ConsumeQueue {
   int64_t first_offset() const override;
   // REQUIRES, all of them: mutex_ held.
   Status flush_tail();
-  // Room for the unit with number end_, which is counted then.
-  Result<uint8_t*> add_to_tail();
+  // Room for units from number end_ on, which are counted then: one at least, `count` at most, which it is set to.
+  Result<uint8_t*> add_to_tail(int64_t& count);
   // The units in front of number `end` are all there is; the tail is empty or written.
   virtual Status settle(int64_t end);
   void settle_at(int64_t end, int64_t max, int64_t max_physical);
@@ -152,7 +153,7 @@ class FileQueue : public ConsumeQueue {
   mutable bool counted_ = false;  // guarded by mutex_; home_ has counted the queue as one with files
   mutable QueueFiles files_;      // guarded by mutex_; reading maps files
   // Units are counted as in QueueFiles; in a plain queue their number is their queue offset.
-  std::vector<uint8_t> tail_;         // guarded by mutex_; encoded units from tail_begin_ on
+  std::vector<uint8_t> tail_;         // guarded by mutex_; encoded units from tail_begin_ to end_, and room for more
   mutable int64_t tail_begin_ = 0;    // guarded by mutex_; units in front of it are in files
   mutable int64_t tail_written_ = 0;  // guarded by mutex_; units in front of it are in files, too
   mutable int64_t end_ = 0;           // guarded by mutex_; one past the last unit
@@ -162,6 +163,7 @@ class FileQueue : public ConsumeQueue {
   Capture synced_;                    // guarded by mutex_
   int64_t waiting_counted_ = 0;       // guarded by mutex_; so many units home_ has counted as waiting
   int64_t life_ = 0;                  // guarded by mutex_; counts resets
+  mutable int64_t room_end_ = 0;      // guarded by mutex_; units in front of it need not ask for room
 
  private:
   // REQUIRES, all of them: mutex_ held.
@@ -169,7 +171,7 @@ class FileQueue : public ConsumeQueue {
   void begin_at(int64_t offset);
   Status make_room();
   void drop_written();
-  void wrote(const uint8_t* unit, int64_t number);
+  void wrote(const uint8_t* from, int64_t end);
   bool last_unit_fits() const;
   Capture capture() const;
 

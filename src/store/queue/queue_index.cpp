@@ -121,6 +121,10 @@ void QueueIndex::bury_below(int64_t log_end) {
   for (auto& [name, topic] : topics_) topic->dead_below = std::min(topic->dead_below, log_end);
 }
 
+size_t ConsumeQueue::put_run(std::span<const Arrival>) {
+  return 0;
+}
+
 size_t ConsumeQueue::read_batches(int64_t, std::span<BatchUnit>) const {
   return 0;
 }

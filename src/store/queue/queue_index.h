@@ -28,6 +28,7 @@
 namespace merlin::store {
 
 class ConsumeQueue;
+struct Arrival;
 
 // What the queues of a topic share.
 struct QueueTopic {
@@ -79,6 +80,9 @@ class ConsumeQueue {
     hole,           // beyond max_offset(): units are missing in between
   };
   virtual Result<Put> put(int64_t queue_offset, const QueueUnit& unit, int64_t store_timestamp_ms) = 0;
+  // Puts those of the items, from the first on, that follow each other and what is there; returns how many. Where it
+  // stops put() says why. REQUIRES: all are of this queue.
+  virtual size_t put_run(std::span<const Arrival> items);
   // Puts blank units up to `queue_offset`, when the records for them are gone.
   virtual Status fill_hole(int64_t queue_offset) = 0;
   // Forgets all units; the queue starts again at 0.

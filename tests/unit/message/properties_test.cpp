@@ -55,6 +55,24 @@ TEST(JavaHash, as_java_computes_it) {
   EXPECT_EQ(java_hash("\xF0\x9F\x98"), 0xFFFD);
 }
 
+TEST(JavaHash, is_the_same_in_words_as_char_by_char) {
+  const std::string text = "0123456789ABCDEFghijklmnopqrstuvwxyz\x7F\x01~ and more";
+  for (size_t from = 0; from < text.size(); ++from) {
+    uint32_t hash = 0;
+    for (size_t size = 0; from + size <= text.size(); ++size) {
+      if (size > 0) hash = hash * 31 + static_cast<uint8_t>(text[from + size - 1]);
+      EXPECT_EQ(java_hash(std::string_view(text).substr(from, size)), static_cast<int32_t>(hash))
+          << from << "+" << size;
+      EXPECT_EQ(java_hash(text.substr(from + size / 2, size - size / 2), java_hash(text.substr(from, size / 2))),
+                static_cast<int32_t>(hash));
+    }
+  }
+  const std::string wide = "abcdefghi\xC3\xA9jkl";
+  const auto first = static_cast<uint32_t>(java_hash("abcdefghi"));
+  const uint32_t expected = (((first * 31 + 0xE9) * 31 + 'j') * 31 + 'k') * 31 + 'l';
+  EXPECT_EQ(java_hash(wide), static_cast<int32_t>(expected));
+}
+
 TEST(TagsCode, hash_of_the_tag_sign_extended) {
   EXPECT_EQ(tags_code("TAGS\1TagA\2"), 2598919);
   EXPECT_EQ(tags_code("TAGS\1polygenelubricants\2"), int64_t{INT32_MIN});
