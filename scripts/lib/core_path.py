@@ -177,6 +177,25 @@ def print_functions(case, result, top):
             f"{room} {count / result['messages']:,.0f}" for room, count in result["rooms"].most_common() if count))
 
 
+def print_budget(results):
+    """The table of docs/performance.md: where the instructions of a message go."""
+    rooms = [("wire: header and its fields in, answer out", ("wire",)), ("rpc, net: gates, row, burst", ("rpc", "net")),
+             ("door, service: checks, placing, ids", ("door", "service")),
+             ("message: properties, record, CRC", ("message",)),
+             ("store: append lane, dispatch, queue unit, hashes of the keys; or read", ("store",)),
+             ("rest", ("base", "meta", "bench"))]
+
+    def line(title, values):
+        print(f"| {title} | " + " | ".join(f"{value:,.0f}".replace(",", " ") for value in values) + " |")
+
+    print("| room | " + " | ".join(results) + " |\n| --- |" + " ---: |" * len(results))
+    for title, names in rooms:
+        line(title, [sum(r["rooms"][name] for name in names) / r["messages"] for r in results.values()])
+    line("**all**", [r["instructions"] for r in results.values()])
+    if all("others" in r for r in results.values()):
+        line("threads behind", [r["others"]["instructions"] for r in results.values()])
+
+
 def failures(results, accepted):
     for case, result in results.items():
         if case not in accepted:
@@ -200,6 +219,7 @@ def main():
     parser.add_argument("--top", type=int, default=15, help="functions shown of each case")
     parser.add_argument("--others", action="store_true", help="also the instructions of the threads behind")
     parser.add_argument("--accept", action="store_true", help="write the accepted values")
+    parser.add_argument("--budget", action="store_true", help="the instructions by room as a Markdown table")
     parser.add_argument("--check", action="store_true", help="compare with the accepted values, show no functions")
     arguments = parser.parse_args()
     if arguments.accept and arguments.case:
@@ -209,6 +229,9 @@ def main():
         result["others"] = measure_others(case, arguments.count)
     made_by, accepted = read_accepted()
     print_table(results, accepted)
+    if arguments.budget:
+        print_budget(results)
+        return 0
     if arguments.accept:
         write_accepted(results)
         return 0
