@@ -33,6 +33,7 @@ class MessageStore::Impl::Collector {
       : store_(store),
         end_(store.log.end()),
         mapped_from_(end_ - store.options.mapped_tail_bytes),
+        hot_from_(end_ - store.hot_bytes),
         mode_(mode),
         queue_(queue),
         is_light_(message::is_lmq(queue.topic())),
@@ -53,46 +54,50 @@ class MessageStore::Impl::Collector {
     return bytes > limits_.bytes_on_disk_max || out_.message_count >= limits_.count_on_disk_max;
   }
 
-  // The usual case, told quickly: the record stands in the mapping at hand, where memory has it, and is what the unit
-  // says. False: take() is to look.
-  bool take_plain(const QueueUnit& unit, int64_t queue_offset) {
-    if (unit.physical_offset < plain_begin_ || unit.physical_offset + unit.size > plain_end_) return false;
-    if (unit.size < static_cast<int32_t>(record_head_bytes) || looks_into_records_) return false;
-    if (filter_ != nullptr && !filter_->matches_tags_code(unit.tags_code)) return false;
-    const uint8_t* at = mapping_->data() + (unit.physical_offset - segment_->start());
-    if (head_misfit(at, unit, queue_offset) != nullptr) return false;
-    const auto size = static_cast<size_t>(unit.size);
-    ByteView& last = out_.bytes.slices.back();
-    if (last.data() + last.size() == at) {
+  // The usual case, told quickly: takes the first of `units` as long as their records stand in the mapping at hand,
+  // where memory has them, are what the units say, and there is room for them. Returns how many it took; full() and
+  // take() are to look at the next one.
+  size_t take_run(std::span<const QueueUnit> units, int64_t queue_offset) {
+    if (plain_end_ == 0 || looks_into_records_) return 0;
+    const int64_t begin = std::max(plain_begin_, hot_from_);
+    const auto places =
+        static_cast<size_t>(std::max(0, std::min(limits_.count_max, limits_.count_in_memory_max) - out_.message_count));
+    const uint8_t* segment = mapping_->data();
+    const int64_t start = segment_->start();
+    ByteView last = out_.bytes.slices.back();
+    auto bytes = static_cast<int64_t>(out_.bytes.bytes);
+    size_t taken = 0;
+    for (; taken < std::min(units.size(), places); ++taken) {
+      const QueueUnit& unit = units[taken];
+      const int64_t end = unit.physical_offset + unit.size;
+      if (unit.physical_offset < begin || end > plain_end_ || unit.size < int32_t{record_head_bytes}) break;
+      if (bytes + unit.size > limits_.bytes_in_memory_max || unit.count != 1) break;
+      if (filter_ != nullptr && !filter_->matches_tags_code(unit.tags_code)) break;
+      const uint8_t* at = segment + (unit.physical_offset - start);
+      if (head_misfit(at, unit, queue_offset + static_cast<int64_t>(taken)) != nullptr) break;
+      const auto size = static_cast<size_t>(unit.size);
+      if (last.data() + last.size() != at) {
+        out_.bytes.slices.back() = last;
+        last = out_.bytes.slices.emplace_back(at, size_t{0});
+      }
       last = {last.data(), last.size() + size};
-      out_.bytes.bytes += size;
-    } else {
-      add_record(out_.bytes, {at, size}, mapping_);
+      bytes += unit.size;
     }
-    out_.message_count += unit.count;
-    return true;
-  }
-
-  // The heads of records are far apart in memory: fetched all at once they are waited for once. Does nothing where
-  // take_plain() would not look.
-  void fetch_heads(std::span<const QueueUnit> units) const {
-    for (const QueueUnit& unit : units) {
-      if (unit.physical_offset < plain_begin_ || unit.physical_offset + unit.size > plain_end_) return;
-      const uint8_t* at = mapping_->data() + (unit.physical_offset - segment_->start());
-      __builtin_prefetch(at);
-      __builtin_prefetch(at + record_head_bytes - 1);
-    }
+    out_.bytes.slices.back() = last;
+    out_.bytes.bytes = static_cast<size_t>(bytes);
+    out_.message_count += static_cast<int32_t>(taken);
+    return taken;
   }
 
   // False: the answer ends in front of the first of `units`. The others may be read along with it.
   bool take(std::span<const QueueUnit> units, int64_t queue_offset) {
     const QueueUnit& unit = units.front();
-    plain_end_ = 0;
     // A filler stands where the log had no record: it says nothing about the ones behind it.
     if (unit.blank()) return miss(GetStatus::message_was_removing);
     if (unit.physical_offset < skip_below_) return true;
     if (unit.damaged()) return damaged(unit, queue_offset, "its record is lost");
     if (filter_ != nullptr && !filter_->matches_tags_code(unit.tags_code)) return miss(GetStatus::no_matched_message);
+    plain_end_ = 0;
     if (!find_segment(unit)) {
       // Its segment is gone; so is everything up to the next one.
       const int64_t size = store_.options.segment_size_bytes;
@@ -123,16 +128,30 @@ class MessageStore::Impl::Collector {
     out_.message_count += unit.count;
     out_.status = GetStatus::found;
     skip_below_ = INT64_MIN;
-    if (pin_ == mapping_ && mapped_ == segment_) set_plain(unit);
+    if (pin_ == mapping_ && mapped_ == segment_) {
+      set_plain(unit);
+      if (filter_ == nullptr) fetch_heads(units.subspan(1));
+    }
     return true;
   }
 
  private:
-  // From here on take_plain() may answer: what was just taken stands in the mapping, as the last slice.
+  // From here on take_run() may answer: what was just taken stands in the mapping, as the last slice.
   void set_plain(const QueueUnit& unit) {
     const bool is_tail = unit.physical_offset >= mapped_from_;
     plain_begin_ = is_tail ? std::max(mapped_from_, segment_->start()) : cached_begin_;
     plain_end_ = is_tail ? std::min(end_, segment_->end()) : cached_end_;
+  }
+
+  // The heads of records are far apart in memory: fetched all at once they are waited for once. Does nothing where
+  // take_run() would not look.
+  void fetch_heads(std::span<const QueueUnit> units) const {
+    for (const QueueUnit& unit : units) {
+      if (unit.physical_offset < plain_begin_ || unit.physical_offset + unit.size > plain_end_) return;
+      const uint8_t* at = mapping_->data() + (unit.physical_offset - segment_->start());
+      __builtin_prefetch(at);
+      __builtin_prefetch(at + record_head_bytes - 1);
+    }
   }
 
   bool miss(GetStatus status) {
@@ -278,6 +297,7 @@ class MessageStore::Impl::Collector {
   Impl& store_;
   const int64_t end_;
   const int64_t mapped_from_;
+  const int64_t hot_from_;
   const ReadMode mode_;
   const ConsumeQueue& queue_;
   const bool is_light_;
@@ -294,7 +314,7 @@ class MessageStore::Impl::Collector {
   int64_t copy_begin_ = 0;
   int64_t cached_begin_ = 0;  // these bytes of the log were in memory when the call asked
   int64_t cached_end_ = 0;
-  int64_t plain_begin_ = 0;  // in these take_plain() answers; empty at first
+  int64_t plain_begin_ = 0;  // in these take_run() answers; empty at first
   int64_t plain_end_ = 0;
   bool from_disk_ = false;  // the record at hand was waited for
   int64_t skip_below_ = INT64_MIN;
@@ -337,17 +357,19 @@ void MessageStore::Impl::get(const ConsumeQueue& queue, int64_t offset, const Ge
       if (next == offset) answer(GetStatus::offset_found_null, queue.next_file(offset));
       break;
     }
-    for (size_t i = 0; i < count; ++i, ++next) {
-      full = collector.full(units[i], hot(units[i].physical_offset, collector.log_end()));
-      if (full) break;
-      if (!collector.take_plain(units[i], next)) {
-        const auto rest = std::span<const QueueUnit>(units).subspan(i, count - i);
-        full = !collector.take(rest, next);
+    for (size_t i = 0; i < count;) {
+      const auto rest = std::span<const QueueUnit>(units).subspan(i, count - i);
+      size_t taken = collector.take_run(rest, next);
+      if (taken == 0) {
+        full = collector.full(rest.front(), hot(rest.front().physical_offset, collector.log_end())) ||
+               !collector.take(rest, next);
         if (full) break;
-        collector.fetch_heads(rest.subspan(1));
+        taken = 1;
       }
-      last_physical = units[i].physical_offset;
-      out.next_begin_offset = next + 1;
+      i += taken;
+      next += static_cast<int64_t>(taken);
+      last_physical = units[i - 1].physical_offset;
+      out.next_begin_offset = next;
     }
   }
   out.behind_memory = collector.log_end() - last_physical > hot_bytes;
