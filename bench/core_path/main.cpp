@@ -211,6 +211,10 @@ class Run {
   wire::HeaderScratch scratch_;
 };
 
+std::string memory_dir() {
+  return std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : "/tmp";
+}
+
 int run_case(const Case& c, int64_t count, const std::string& dir) {
   Cost cost;
   {
@@ -243,7 +247,7 @@ int run_main(int argc, char** argv) {
     const std::string_view number = argv[2];
     std::from_chars(number.data(), number.data() + number.size(), count);
     const std::string dir =
-        (argc == 4 ? std::string(argv[3]) : "/dev/shm/core_path") + "." + std::to_string(::getpid());
+        (argc == 4 ? std::string(argv[3]) : memory_dir() + "/core_path") + "." + std::to_string(::getpid());
     for (const Case& c : cases) {
       if (c.name != argv[1] || count <= 0) continue;
       log_init("/dev/null", LogLevel::error);

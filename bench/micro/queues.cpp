@@ -23,7 +23,11 @@ const SystemClock the_clock;
 // In memory: the disk is measured elsewhere.
 class Folder {
  public:
-  Folder() : path_("/dev/shm/micro_bench." + std::to_string(::getpid())) { std::filesystem::create_directories(path_); }
+  Folder()
+      : path_(std::string(std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : "/tmp") + "/micro_bench." +
+              std::to_string(::getpid())) {
+    std::filesystem::create_directories(path_);
+  }
   ~Folder() { std::filesystem::remove_all(path_); }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
