@@ -157,7 +157,7 @@ Status print(const Options& options, const E2eReport& report) {
   out.latency(report.end_to_end, "e2e_");
   out.latency(report.sent.latency);  // of the sends, by the names that produce gives them
   put_open_loop(out, report.lag, report.held);
-  out.number("max_gap_ms", static_cast<double>(report.sent.max_gap_ns) / 1e6, 3);
+  put_gap(out, report.sent);
   out.number("max_arrival_gap_ms", static_cast<double>(report.max_arrival_gap_ns) / 1e6, 3);
   out.number("messages_per_pull",
              static_cast<double>(report.received) / static_cast<double>(std::max<int64_t>(report.pulls, 1)), 2);

@@ -77,6 +77,11 @@ void put_load(Report& out, const Options& options) {
   out.text("header", options.binary ? "binary" : "json");
 }
 
+void put_gap(Report& out, const Sender::Totals& sent) {
+  out.number("max_gap_ms", static_cast<double>(sent.max_gap_ns) / 1e6, 3);
+  out.number("max_gap_at_s", static_cast<double>(sent.max_gap_at_ns) / 1e9, 1);
+}
+
 void put_open_loop(Report& out, const Histogram& lag, int64_t held) {
   out.number("lag_p50_us", static_cast<double>(lag.quantile_ns(0.5)) / 1000, 1);
   out.number("lag_p99_us", static_cast<double>(lag.quantile_ns(0.99)) / 1000, 1);
@@ -103,7 +108,7 @@ Status print(const Options& options, const ProduceReport& report) {
   out.number("measured_seconds", report.usage.seconds, 2);
   if (!options.oneway) {
     out.latency(report.sent.latency);
-    out.number("max_gap_ms", static_cast<double>(report.sent.max_gap_ns) / 1e6, 3);
+    put_gap(out, report.sent);
   }
   if (report.open_loop) put_open_loop(out, report.lag, report.held);
   out.usage(report.usage);

@@ -32,6 +32,7 @@ Status print(const Options& options, const ProduceReport& report);
 
 // Parts that other verbs report as well.
 void put_load(Report& out, const Options& options);
+void put_gap(Report& out, const Sender::Totals& sent);
 void put_open_loop(Report& out, const Histogram& lag, int64_t held);
 void put_answers(Report& out, const Sender::Totals& sent, int64_t unanswered, int64_t never_sent);
 

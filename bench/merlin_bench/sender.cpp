@@ -168,7 +168,10 @@ Status Sender::flush(Lane& lane) {
 void Sender::note_answer(int64_t now) {
   const int64_t from = std::max(waiting_since_ns_, measure_from_);
   const int64_t to = std::min(now, measure_to_);
-  totals_.max_gap_ns = std::max(totals_.max_gap_ns, to - from);
+  if (to - from > totals_.max_gap_ns) {
+    totals_.max_gap_ns = to - from;
+    totals_.max_gap_at_ns = from - measure_from_;
+  }
   waiting_since_ns_ = now;
 }
 

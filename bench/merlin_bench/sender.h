@@ -55,6 +55,7 @@ class Sender {
     std::map<int32_t, int64_t> codes;  // answers by code, over the whole run, without 0; -1: an answer to nothing
     std::string first_remark;          // of the first answer that was not 0
     Histogram latency;                 // measured
+    int64_t max_gap_at_ns = 0;         // when it began, from the beginning of the measured time
     int64_t max_gap_ns = 0;            // the longest time without any answer while some were awaited, measured
   };
   const Totals& totals() const { return totals_; }
