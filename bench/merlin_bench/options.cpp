@@ -1,8 +1,13 @@
 #include "options.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
+#include <array>
 #include <charconv>
+#include <netdb.h>
 #include <numeric>
+#include <optional>
+#include <sys/socket.h>
 
 #include "option_table.h"
 
@@ -77,10 +82,35 @@ Status apply(const Flag& flag, std::string_view value, Options& out) {
   return {};
 }
 
+// The first address of a name, IPv4 before IPv6: brokers listen on IPv4 by default.
+std::optional<HostPort> resolve(std::string_view value) {
+  const size_t colon = value.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  const std::string name(value.substr(0, colon));
+  for (const int family : {AF_INET, AF_INET6}) {
+    addrinfo hints{};
+    hints.ai_family = family;
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    if (::getaddrinfo(name.c_str(), nullptr, &hints, &found) != 0) continue;
+    std::array<char, INET6_ADDRSTRLEN> ip{};
+    const int named =
+        ::getnameinfo(found->ai_addr, found->ai_addrlen, ip.data(), ip.size(), nullptr, 0, NI_NUMERICHOST);
+    ::freeaddrinfo(found);
+    if (named != 0) continue;
+    const std::string host = family == AF_INET6 ? "[" + std::string(ip.data()) + "]" : std::string(ip.data());
+    return HostPort::parse(host + std::string(value.substr(colon)));
+  }
+  return std::nullopt;
+}
+
 Status set_broker(std::string_view value, Options& out) {
-  const auto address = HostPort::parse(value);
-  if (!address)
-    return Error{Errc::invalid, "--broker " + std::string(value) + ": an address like 127.0.0.1:10911 is needed"};
+  auto address = HostPort::parse(value);
+  if (!address) address = resolve(value);
+  if (!address) {
+    return Error{Errc::invalid,
+                 "--broker " + std::string(value) + ": an address like 127.0.0.1:10911 or name:10911 is needed"};
+  }
   out.broker = *address;
   return {};
 }

@@ -20,8 +20,8 @@ class SendFrame {
   void append_to(Buffer& out, int32_t number, uint64_t key, int64_t queue, int64_t lmq = 0) const;
   // Messages are born at this time from now on.
   void set_born_ms(int64_t wall_ms);
-  // The number that append_to() was given, back from the opaque of an answer.
-  static int32_t number_of(int32_t opaque) { return opaque - opaque_base; }
+  // The number that append_to() was given, back from the opaque of an answer; -1 when that is none of ours.
+  static int32_t number_of(int32_t opaque) { return opaque < opaque_base ? -1 : opaque - opaque_base; }
 
   // JSON numbers have no leading zeros: all opaques have ten digits.
   static constexpr int32_t opaque_base = 1'000'000'000;

@@ -48,7 +48,12 @@ TEST(OptionsTest, WrongValuesNameTheRange) {
   EXPECT_EQ(error_of({"produce", "--rate", "12k"}), "--rate 12k: a number from 0 to 10000000 is needed");
   EXPECT_EQ(error_of({"produce", "--rate"}), "--rate needs a value");
   EXPECT_EQ(error_of({"produce", "--topic", ""}), "--topic needs a text that is not empty");
-  EXPECT_EQ(error_of({"produce", "--broker", "x"}), "--broker x: an address like 127.0.0.1:10911 is needed");
+  EXPECT_EQ(error_of({"produce", "--broker", "x"}),
+            "--broker x: an address like 127.0.0.1:10911 or name:10911 is needed");
+  EXPECT_NE(error_of({"produce", "--broker", "localhost:x"}), "");
+  EXPECT_NE(error_of({"produce", "--broker", ":10911"}), "");
+  EXPECT_NE(error_of({"produce", "--broker", "no such host:10911"}), "");
+  EXPECT_EQ(parse({"produce", "--broker", "localhost:10911"})->options.broker.text(), "127.0.0.1:10911");
   EXPECT_EQ(error_of({"first-send"}), "first-send needs --cmd");
   EXPECT_NE(error_of({"e2e", "--rate", "0"}), "");
 }

@@ -194,6 +194,13 @@ TEST(ScanAnswerTest, AnswersOfChangingShape) {
   }
 }
 
+TEST(ScanAnswerTest, OpaquesOfOthersAreNoNumbers) {
+  EXPECT_EQ(SendFrame::number_of(INT32_MIN), -1);
+  EXPECT_EQ(SendFrame::number_of(0), -1);
+  EXPECT_EQ(SendFrame::number_of(SendFrame::opaque_base - 1), -1);
+  EXPECT_EQ(SendFrame::number_of(SendFrame::opaque_base), 0);
+}
+
 TEST(ScanAnswerTest, OtherShapesAreLeftToTheDecoder) {
   int32_t code = 0;
   int32_t opaque = 0;
