@@ -107,6 +107,16 @@ def summary(merged):
     return out + [""]
 
 
+def how_busy(merged):
+    """A warning when others used the machine meanwhile."""
+    every = [value for by_side in merged["results"].values() for runs in by_side.values()
+             for value in values_of(runs, "outside_cores")]
+    if not every or statistics.median(every) < 0.2:
+        return []
+    return [f"**The machine was busy**: other processes used {statistics.median(every):.1f} cores (median of the runs). Rates "
+            "and latencies are lower bounds and noise; CPU seconds per million messages and memory can be compared.", ""]
+
+
 def markdown(merged, plot_name):
     sides = merged["names"]
     has_b, has_control = "b" in sides, "control" in sides
@@ -121,7 +131,7 @@ def markdown(merged, plot_name):
             " is better, median (lowest..highest of the rounds)." +
             (" A/A: the same ratio of two equal brokers, which is the noise." if has_control else "") +
             " A star stands for each run that lost more than 5 % of the CPU time to the hypervisor, three times in a row.",
-            "", *summary(merged)]
+            "", *how_busy(merged), *summary(merged)]
     for workload, by_side in merged["results"].items():
         w = BY_NAME[workload]
         runs = len(by_side["a"])
