@@ -7,7 +7,7 @@ fail() {
   exit 1
 }
 
-build_packages=(g++ cmake ninja-build ccache mold pkg-config git python3 libboost1.81-dev libspdlog-dev libfmt-dev
+build_packages=(g++ cmake ninja-build ccache mold pkg-config git python3 libspdlog-dev libfmt-dev
   nlohmann-json3-dev libdeflate-dev librocksdb-dev zlib1g-dev libssl-dev libgtest-dev libgmock-dev libbenchmark-dev
   valgrind)
 test_packages=(openjdk-17-jdk-headless maven ca-certificates strace)
