@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "admin.h"
 #include "drive.h"
+#include "interrupt.h"
 #include "produce.h"
 #include "puller.h"
 #include "report.h"
@@ -15,8 +17,6 @@ namespace {
 
 constexpr int64_t second_ns = 1'000'000'000;
 constexpr int64_t arrivals_wait_ns = 10 * second_ns;  // without any arrival
-
-const auto never = [] { return false; };
 
 // One run and what it collects.
 class Run {
@@ -89,6 +89,7 @@ void Run::take(const Cursor& cursor, const message::RecordView& record, int64_t 
 E2eReport Run::finish(UsageMeter& meter, int64_t acknowledged_before) const {
   E2eReport report = report_;
   report.sent = sender_.totals();
+  report.measured_seconds = sender_.measured_seconds();
   report.acknowledged = ledger_.acknowledged_count();
   report.received = ledger_.received_count();
   report.unanswered = sender_.in_flight() * options_.batch;
@@ -119,13 +120,18 @@ Result<E2eReport> Run::run() {
   const auto drive_to = [&](int64_t end, const std::function<bool()>& done) {
     return drive(poller_, &sender_, progress, sender_.second(), end, done);
   };
+  std::optional<InterruptWatch> interrupt(std::in_place);
+  const auto is_interrupted = [&] { return interrupt->seen(); };
   if (Status s = sender_.start(start, measure_from_, measure_to_); !s) return s.error();
-  if (Status s = drive_to(measure_from_, never); !s) return s.error();
+  if (Status s = drive_to(measure_from_, is_interrupted); !s) return s.error();
+  if (interrupt->seen()) return interrupted_early();
   const int64_t acknowledged_before = ledger_.acknowledged_count();
   UsageMeter meter(options_.broker_pid);
-  if (Status s = drive_to(measure_to_, never); !s) return s.error();
+  if (Status s = drive_to(measure_to_, is_interrupted); !s) return s.error();
   meter.stop();
-  sender_.stop(now_ns());
+  measure_to_ = std::min(measure_to_, now_ns());
+  sender_.stop(measure_to_);
+  interrupt.reset();
   progress.tick(now_ns(), sender_.second());
 
   int64_t last_count = 0;
@@ -151,9 +157,9 @@ Status print(const Options& options, const E2eReport& report) {
   Report out(options);
   put_load(out, options);
   out.number("consumers", options.consumers);
-  out.number("messages_per_second", static_cast<double>(report.sent.messages) / options.seconds);
-  out.number("received_per_second", static_cast<double>(report.received_measured) / options.seconds);
-  out.number("measured_seconds", report.usage.seconds, 2);
+  out.number("messages_per_second", static_cast<double>(report.sent.messages) / report.measured_seconds);
+  out.number("received_per_second", static_cast<double>(report.received_measured) / report.measured_seconds);
+  out.number("measured_seconds", report.measured_seconds, 2);
   out.latency(report.end_to_end, "e2e_");
   out.latency(report.sent.latency);  // of the sends, by the names that produce gives them
   put_open_loop(out, report.lag, report.held);

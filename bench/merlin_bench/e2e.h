@@ -11,6 +11,7 @@ namespace merlin::bench {
 
 struct E2eReport {
   Sender::Totals sent;
+  double measured_seconds = 0;
   Histogram end_to_end;  // measured messages, intended send to arrival
   int64_t received_measured = 0;
   int64_t acknowledged = 0;

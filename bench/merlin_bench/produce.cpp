@@ -1,7 +1,10 @@
 #include "produce.h"
 
+#include <optional>
+
 #include "admin.h"
 #include "drive.h"
+#include "interrupt.h"
 
 namespace merlin::bench {
 
@@ -10,9 +13,27 @@ namespace {
 constexpr int64_t second_ns = 1'000'000'000;
 constexpr int64_t answers_wait_ns = 10 * second_ns;
 
-const auto never = [] { return false; };
+ProduceReport report_of(const Options& options, const Sender& sender, const Ledger& ledger) {
+  ProduceReport report;
+  report.sent = sender.totals();
+  report.measured_seconds = sender.measured_seconds();
+  report.acknowledged = ledger.acknowledged_count();
+  report.sent_count = ledger.sent_count();
+  report.unanswered = sender.in_flight() * options.batch;
+  if (sender.schedule() != nullptr) {
+    report.open_loop = true;
+    report.lag = sender.schedule()->lag();
+    report.held = sender.schedule()->held();
+    report.never_sent = sender.never_sent() * options.batch;
+  }
+  return report;
+}
 
 }  // namespace
+
+Error interrupted_early() {
+  return Error{Errc::closed, "interrupted before the measured time began"};
+}
 
 Result<ProduceReport> produce(const Options& options) {
   auto admin = Link::open(options.broker, 5000);
@@ -31,34 +52,29 @@ Result<ProduceReport> produce(const Options& options) {
   const int64_t measure_from = start + options.warmup_seconds * second_ns;
   const int64_t measure_to = measure_from + options.seconds * second_ns;
   Progress progress(options, Progress::Lines::sending, start, measure_to - start);
-  const auto drive_to = [&](int64_t end) { return drive(poller, &sender, progress, sender.second(), end, never); };
+  std::optional<InterruptWatch> interrupt(std::in_place);
+  const auto drive_to = [&](int64_t end) {
+    return drive(poller, &sender, progress, sender.second(), end, [&] { return interrupt->seen(); });
+  };
   const auto counted = [&] { return options.oneway ? ledger.sent_count() : ledger.acknowledged_count(); };
 
   if (Status s = sender.start(start, measure_from, measure_to); !s) return s.error();
   if (Status s = drive_to(measure_from); !s) return s.error();
+  if (interrupt->seen()) return interrupted_early();
   const int64_t counted_before = counted();
   UsageMeter meter(options.broker_pid);
   if (Status s = drive_to(measure_to); !s) return s.error();
   meter.stop();
   sender.stop(now_ns());
   progress.tick(now_ns(), sender.second());
+  interrupt.reset();
   const auto is_answered = [&] { return sender.is_done(); };
   if (Status s = drive(poller, &sender, progress, sender.second(), now_ns() + answers_wait_ns, is_answered); !s)
     return s.error();
 
-  ProduceReport report;
   if (Status s = check.count(ledger, sender.last_answer_ns()); !s) return s.error();
+  ProduceReport report = report_of(options, sender, ledger);
   report.usage = meter.finish(counted() - counted_before);
-  report.sent = sender.totals();
-  report.acknowledged = ledger.acknowledged_count();
-  report.sent_count = ledger.sent_count();
-  report.unanswered = sender.in_flight() * options.batch;
-  if (sender.schedule() != nullptr) {
-    report.open_loop = true;
-    report.lag = sender.schedule()->lag();
-    report.held = sender.schedule()->held();
-    report.never_sent = sender.never_sent() * options.batch;
-  }
   if (!options.no_read_back) {
     if (Status s = check.read_back(ledger, progress); !s) return s.error();
   }
@@ -104,8 +120,8 @@ void put_answers(Report& out, const Sender::Totals& sent, int64_t unanswered, in
 Status print(const Options& options, const ProduceReport& report) {
   Report out(options);
   put_load(out, options);
-  out.number("messages_per_second", static_cast<double>(report.sent.messages) / options.seconds);
-  out.number("measured_seconds", report.usage.seconds, 2);
+  out.number("messages_per_second", static_cast<double>(report.sent.messages) / report.measured_seconds);
+  out.number("measured_seconds", report.measured_seconds, 2);
   if (!options.oneway) {
     out.latency(report.sent.latency);
     put_gap(out, report.sent);

@@ -13,6 +13,7 @@ namespace merlin::bench {
 
 struct ProduceReport {
   Sender::Totals sent;
+  double measured_seconds = 0;
   int64_t sent_count = 0;    // over the whole run
   int64_t acknowledged = 0;  // of them; a oneway request is never acknowledged
   int64_t unanswered = 0;    // messages whose answer did not come within 10 s after the measured time
@@ -29,6 +30,9 @@ struct ProduceReport {
 
 Result<ProduceReport> produce(const Options& options);
 Status print(const Options& options, const ProduceReport& report);
+
+// Ctrl-C during the warm-up.
+Error interrupted_early();
 
 // Parts that other verbs report as well.
 void put_load(Report& out, const Options& options);

@@ -62,6 +62,7 @@ Status Sender::start(int64_t now, int64_t measure_from, int64_t measure_to) {
 }
 
 void Sender::stop(int64_t now) {
+  measure_to_ = std::clamp(now, measure_from_, measure_to_);
   if (!schedule_) sending_ = false;
   if (in_flight_ > 0) note_answer(now);  // a silence that lasts until the end counts as well
 }

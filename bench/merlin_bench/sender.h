@@ -34,9 +34,10 @@ class Sender {
   // Sends from now on. Messages count as measured when they are answered (closed loop) or meant to leave (open loop)
   // from `measure_from` to `measure_to`.
   Status start(int64_t now, int64_t measure_from, int64_t measure_to);
-  // The measured time is over. An open loop still sends what was meant to leave in it: to forget that would hide the
-  // longest waits.
+  // The measured time is over, maybe early. An open loop still sends what was meant to leave in it: to forget that
+  // would hide the longest waits.
   void stop(int64_t now);
+  double measured_seconds() const { return static_cast<double>(measure_to_ - measure_from_) / 1e9; }
   // Everything was sent and answered.
   bool is_done() const { return !has_due() && in_flight_ == 0 && !has_unsent(); }
   // Requests of an open loop that should have left and did not.

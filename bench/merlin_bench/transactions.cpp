@@ -3,9 +3,11 @@
 #include <charconv>
 #include <deque>
 #include <memory>
+#include <optional>
 
 #include "admin.h"
 #include "drive.h"
+#include "interrupt.h"
 #include "merlin/message/record.h"
 #include "merlin/wire/request_code.h"
 #include "produce.h"
@@ -208,19 +210,24 @@ Result<TransactionsReport> Run::run() {
   measure_from_ = start + options_.warmup_seconds * second_ns;
   measure_to_ = measure_from_ + options_.seconds * second_ns;
   Progress progress(options_, Progress::Lines::sending, start, measure_to_ - start);
+  std::optional<InterruptWatch> interrupt(std::in_place);
   const auto drive_to = [&](int64_t end) {
-    return drive(poller_, nullptr, progress, second_, end, [&] { return !sending_ && in_flight_ == 0; });
+    return drive(poller_, nullptr, progress, second_, end,
+                 [&] { return sending_ ? interrupt->seen() : in_flight_ == 0; });
   };
   for (Lane& lane : lanes_) {
     for (size_t slot = 0; slot < lane.slots.size(); ++slot) begin(lane, slot, start);
     if (Status s = flush(lane); !s) return s.error();
   }
   if (Status s = drive_to(measure_from_); !s) return s.error();
+  if (interrupt->seen()) return interrupted_early();
   const int64_t ended_before = report_.committed + report_.rolled_back;
   UsageMeter meter(options_.broker_pid);
   if (Status s = drive_to(measure_to_); !s) return s.error();
   meter.stop();
+  measure_to_ = std::min(measure_to_, now_ns());
   sending_ = false;
+  interrupt.reset();
   progress.tick(now_ns(), second_);
   if (Status s = drive_to(now_ns() + answers_wait_ns); !s) return s.error();
   report_.unanswered = in_flight_;
@@ -255,7 +262,7 @@ Status print(const Options& options, const TransactionsReport& report) {
   Report out(options);
   put_load(out, options);
   out.number("rollback_percent", options.rollback_percent);
-  out.number("transactions_per_second", static_cast<double>(report.measured) / options.seconds);
+  out.number("transactions_per_second", static_cast<double>(report.measured) / report.usage.seconds);
   out.number("measured_seconds", report.usage.seconds, 2);
   out.latency(report.half_latency, "half_");
   out.latency(report.end_latency, "end_");

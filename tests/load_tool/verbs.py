@@ -5,6 +5,7 @@
 """
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -143,6 +144,20 @@ def lines_and_comparison(tool):
     assert done.returncode == 2 and "--connections" in done.stderr
 
 
+def an_interrupt_ends_early_with_a_result(tool):
+    for verb in (["produce", "--rate", "1000"], ["e2e", "--rate", "1000"], ["produce", "--connections", "1"]):
+        run = subprocess.Popen(tool.command(*verb, "--topic", "Interrupted", "--warmup", "0", "--seconds", "60", "--json"),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        run.stderr.readline()  # after a second
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=30)
+        assert run.returncode == 0, (verb, run.returncode, out, err)
+        result = json.loads(out)
+        assert result["verdict"].startswith("good") and 0.5 < result["measured_seconds"] < 30, result
+        if "--rate" in verb:
+            assert 900 < result["messages_per_second"] < 1100, result
+
+
 def main():
     tool_binary, broker_binary = (str(Path(word).resolve()) for word in sys.argv[1:3])
     broker = Program(broker_binary, {"maxMessageSize": 65536})
@@ -150,7 +165,7 @@ def main():
     try:
         tool = Tool(tool_binary, broker)
         for test in (produce, consume, end_to_end, many_queues, transactions, limits, first_send, faults_are_seen,
-                     lines_and_comparison):
+                     lines_and_comparison, an_interrupt_ends_early_with_a_result):
             try:
                 test(tool)
                 print(f"{test.__name__}: good", flush=True)
