@@ -15,7 +15,7 @@
 
 namespace merlin::net {
 
-class Acceptor : private Watched {
+class Acceptor final : private Watched {
  public:
   using Deal = std::function<void(int fd, int32_t tag)>;
   // Lives as long as the reactor.

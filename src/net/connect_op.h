@@ -14,7 +14,7 @@
 
 namespace merlin::net {
 
-class ConnectOp : public std::enable_shared_from_this<ConnectOp>, private Watched {
+class ConnectOp final : public std::enable_shared_from_this<ConnectOp>, private Watched {
  public:
   using Done = std::function<void(Result<std::shared_ptr<Connection>>)>;
   static constexpr size_t names_max = 16;  // of one reactor
