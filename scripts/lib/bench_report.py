@@ -70,11 +70,11 @@ def print_medians(merged):
     sides = merged["names"]
     has_b, has_control = "b" in sides, "control" in sides
     print(f"\n{'workload':17}{'median of':18}" + "".join(f"{name:>13}" for name in sides.values()) +
-          (f"{'better by':>24}" if has_b else "") + (f"{'A/A':>24}" if has_control else ""))
+          (f"{'better by':>28}" if has_b else "") + (f"{'A/A':>28}" if has_control else ""))
     for workload, by_side in merged["results"].items():
         for label, shown, to_b, to_control in rows_of(by_side):
             print(f"{workload + mark(by_side):17}{label:18}" + "".join(f"{shown.get(side, ''):>13}" for side in sides) +
-                  (f"{to_b:>24}" if has_b else "") + (f"{to_control:>24}" if has_control else ""))
+                  (f"{to_b:>28}" if has_b else "") + (f"{to_control:>28}" if has_control else ""))
 
 
 def scaling(results):
