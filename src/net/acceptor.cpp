@@ -92,8 +92,8 @@ bool Acceptor::accept_one() {
 // Without descriptors accept() fails at once and the socket stays readable: waiting keeps it from spinning.
 void Acceptor::wait_for_descriptors(int sys_errno) {
   if (may_log()) {
-    log_error("net", "port {}: accept: {}; trying again every {} ms ({} more such lines left out)", port_,
-              strerror(sys_errno), descriptor_retry_ms, std::exchange(lines_left_out_, 0));
+    log_error("net", "port {}: {}; trying again every {} ms ({} more such lines left out)", port_,
+              errno_error("accept", sys_errno).message, descriptor_retry_ms, std::exchange(lines_left_out_, 0));
   }
   retry_ = reactor_.add_timer(descriptor_retry_ms, [this] { start(); });
 }

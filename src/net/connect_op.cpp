@@ -76,7 +76,7 @@ void ConnectOp::connect_next(int sys_errno) {
     if (watched) return;
     sys_errno = watched.error().sys_errno;
   }
-  finish(Error{Errc::closed, "connect to " + target() + ": " + strerror(sys_errno), sys_errno});
+  finish(Error{Errc::closed, errno_error("connect to " + target(), sys_errno).message, sys_errno});
 }
 
 void ConnectOp::on_events(uint32_t) {

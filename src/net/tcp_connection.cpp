@@ -154,7 +154,7 @@ TcpConnection::ReadResult TcpConnection::read_failed(ssize_t received) {
     return ReadResult::drained;
   } else {
     send_failed_ = true;
-    close_with(LogLevel::debug, std::string("read: ") + strerror(errno));
+    close_with(LogLevel::debug, errno_error("read", errno).message);
   }
   return ReadResult::closed;
 }

@@ -59,7 +59,7 @@ void TcpConnection::flush_now() {
   if (!write_waits_) {
     const SendResult result = send_some();
     if (result == SendResult::failed) {
-      return close_with(LogLevel::debug, std::string("write: ") + strerror(errno));
+      return close_with(LogLevel::debug, errno_error("write", errno).message);
     }
     write_waits_ = result != SendResult::all;
     if (result == SendResult::interrupted) {
