@@ -13,7 +13,8 @@ def merge(documents):
     """One document of several: runs of the same workload count together."""
     merged = {"environments": [], "names": {}, "results": {}}
     for part, document in enumerate(documents):
-        merged["environments"].append(document["environment"] | {k: document[k] for k in ("seconds", "rounds")})
+        about = {"seconds": document["seconds"], "rounds": document["rounds"], "workloads": ", ".join(document["results"])}
+        merged["environments"].append(document["environment"] | about)
         merged["names"].update(document["names"])
         for workload, by_side in document["results"].items():
             mine = merged["results"].setdefault(workload, {})
@@ -84,8 +85,9 @@ def scaling(results):
     if not one or not two:
         return []
     factor = 2 * statistics.median(one) / statistics.median(two)
-    return [f"Two reactors on two cores of their own would do {factor:.2f} times what one does on one: twice the ratio of "
-            "their CPU seconds per million messages. Where the load tool shares the cores the rates do not show it.", ""]
+    return [f"By CPU time alone two reactors with a core each would do {factor:.2f} times what one does: twice the ratio of "
+            "CPU seconds per million messages. Where the load tool and others share the cores the rates do not show it.",
+            ""]
 
 
 def summary(merged):
@@ -124,9 +126,11 @@ def markdown(merged, plot_name):
            "Written by `scripts/dev bench compare --report`; `docs/performance.md` says how to read it.", "",
            f"![how many times better {sides['a']} is, for each workload]({plot_name})" if has_b else "", ""]
     for e in merged["environments"]:
-        out.append(f"* {e['date']}, commit {e['commit']}: {e['rounds']} rounds of {e['seconds']} s; {e['cpu']}, "
-                   f"{e['cores']} cores, {e['memory_gib']} GiB, Linux {e['kernel']}, {e['java']}; load average before "
-                   f"{e['load_average']:.1f}")
+        out.append(f"* {e['workloads']}: {e['rounds']} rounds of {e['seconds']} s at {e['date']}, commit {e['commit']}, "
+                   f"load average before {e['load_average']:.1f}")
+    machine = merged["environments"][-1]
+    out.append(f"* {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
+               f"{machine['java']}")
     out += ["", "Medians of all rounds. Better by: the ratio within a round, above 1 where " + sides["a"] +
             " is better, median (lowest..highest of the rounds)." +
             (" A/A: the same ratio of two equal brokers, which is the noise." if has_control else "") +
