@@ -173,6 +173,7 @@ def plot(merged):
         rows.append((workload, ratios(by_side["a"], b, metric, better[metric]),
                      ratios(by_side["a"], b, "broker_cpu_s_per_million", False),
                      ratios(by_side["a"], control, metric, better[metric]), metric))
+    rows = [row for row in rows if any(row[1:4])]
     every = [value for row in rows for found in row[1:4] for value in found] or [1]
     low, high = min(0.5, min(every)), max(2, max(every))
     left, width, step, top = 230, 520, 44, 40
