@@ -77,10 +77,7 @@ Status BatchQueue::settle(int64_t end) {
 
 // What adopt() was told counts messages; how many units they are is seen here. Units behind them come again.
 Status BatchQueue::look_first() const {
-  if (Status s = load_files(); !s && s.error().code != Errc::not_found) {
-    looked_ = false;
-    return s;
-  }
+  if (Status s = load_files(); !s && s.error().code != Errc::not_found) return s;
   list();
   const bool whole = !files_.cut_short() && !files_.empty();
   if (Status s = files_.extend_cut_short(); !s) return s;
@@ -102,8 +99,8 @@ Status BatchQueue::look_first() const {
   bool fits = whole && low > files_.first_unit();
   if (fits) {
     const auto last = in_file(low - 1);
-    fits =
-        last && last->end() == max_offset() && (last->unit.blank() || last->unit.physical_end() == written_physical_);
+    if (!last) return last.error();
+    fits = last->end() == max_offset() && (last->unit.blank() || last->unit.physical_end() == written_physical_);
   }
   if (!fits) tell_misfit();
   return {};

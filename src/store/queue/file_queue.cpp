@@ -89,6 +89,15 @@ bool FileQueue::in_one_file() const {
   return first / files_.units_per_file() == std::max(max_offset() - 1, int64_t{0}) / files_.units_per_file();
 }
 
+// REQUIRES: mutex_ held. After an error the next use looks again.
+Status FileQueue::look() const {
+  if (looked_) return {};
+  const Status status = look_first();
+  looked_ = status.ok();
+  count();
+  return status;
+}
+
 // REQUIRES: mutex_ held. What does not fit is told, and the next start
 // compares all queues with the log; until then each message is checked when it is read.
 Status FileQueue::look_first() const {
@@ -96,22 +105,20 @@ Status FileQueue::look_first() const {
   if (!adopted) return adopted.error();
   list();
   bool fits = *adopted;
-  if (fits) {
-    looked_ = true;
-    count();
-  } else {
+  if (!fits) {
     // A folder that is gone is an empty one: dispatch goes on, in a file that begins with blanks.
-    if (Status s = load_files(); !s && s.error().code != Errc::not_found) {
-      looked_ = false;
-      return s;
-    }
-    count();
+    if (Status s = load_files(); !s && s.error().code != Errc::not_found) return s;
     // Retention may have taken the first ones since.
     fits =
         !files_.cut_short() && !files_.empty() && files_.first_unit() >= first_ && files_.unit_limit() >= tail_written_;
     if (Status s = files_.extend_cut_short(); !s) return s;
   }
-  if (!fits || !last_unit_fits()) tell_misfit();
+  if (fits) {
+    const auto last_fits = last_unit_fits();
+    if (!last_fits) return last_fits.error();
+    fits = *last_fits;
+  }
+  if (!fits) tell_misfit();
   return {};
 }
 
@@ -120,10 +127,11 @@ void FileQueue::tell_misfit() const {
   log_error("store", "queue {}-{}: its files are not as they were left", topic(), id());
 }
 
-bool FileQueue::last_unit_fits() const {
+Result<bool> FileQueue::last_unit_fits() const {
   if (tail_written_ <= files_.first_unit()) return true;
   const auto last = files_.unit_at(tail_written_ - 1);
-  return last && (last->blank() || last->physical_end() == written_physical_);
+  if (!last) return last.error();
+  return last->blank() || last->physical_end() == written_physical_;
 }
 
 bool FileQueue::cut_short() const {
@@ -143,12 +151,14 @@ bool FileQueue::has_files() const {
 
 // REQUIRES: mutex_ held; the tail is empty or written. The units in front of `end` are all there is.
 Status FileQueue::settle(int64_t end) {
-  set_min(std::min(files_.first_unit(), end), -1);
   int64_t max_physical = -1;
   if (end > files_.first_unit()) {
     const auto last = files_.unit_at(end - 1);
-    if (last && !last->blank()) max_physical = last->physical_end();
+    // A queue that did not know where its last unit points would be taken for the one of a deleted topic.
+    if (!last) return last.error();
+    if (!last->blank()) max_physical = last->physical_end();
   }
+  set_min(std::min(files_.first_unit(), end), -1);
   settle_at(end, end, max_physical);
   return {};
 }

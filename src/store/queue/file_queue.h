@@ -134,7 +134,7 @@ class FileQueue : public ConsumeQueue {
   virtual Status settle(int64_t end);
   void settle_at(int64_t end, int64_t max, int64_t max_physical);
   Status cut_files(int64_t physical_limit, bool zero_rest);
-  Status look() const { return looked_ ? Status() : look_first(); }
+  Status look() const;
   // The first use of the files after adopt().
   virtual Status look_first() const;
   void tell_misfit() const;
@@ -172,7 +172,7 @@ class FileQueue : public ConsumeQueue {
   Status make_room();
   void drop_written();
   void wrote(const uint8_t* from, int64_t end);
-  bool last_unit_fits() const;
+  Result<bool> last_unit_fits() const;
   Capture capture() const;
 
   const int32_t unit_bytes_;

@@ -29,6 +29,8 @@ std::string QueueFiles::path(int64_t start) const {
 Status QueueFiles::load() {
   const auto names = files_.list(dir_);
   if (!names) return names.error();
+  starts_.clear();
+  cut_short_start_ = -1;
   for (size_t i = 0; i < names->size(); ++i) {
     const std::string full = dir_ + "/" + (*names)[i];
     const auto bytes = parse_offset_file_name((*names)[i]);
@@ -97,9 +99,11 @@ Result<QueueUnit> QueueFiles::unit_at(int64_t unit) {
 
 Status QueueFiles::extend_cut_short() {
   if (!cut_short()) return {};
-  auto file = files_.open(path(std::exchange(cut_short_start_, -1)), OpenMode::read_write);
+  auto file = files_.open(path(cut_short_start_), OpenMode::read_write);
   if (!file) return file.error();
-  return (*file)->truncate(file_bytes_);
+  if (Status s = (*file)->truncate(file_bytes_); !s) return s;
+  cut_short_start_ = -1;
+  return {};
 }
 
 Status QueueFiles::open_for_write(int64_t start) {

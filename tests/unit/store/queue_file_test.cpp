@@ -1,6 +1,7 @@
 #include <fstream>
 
 #include "merlin/base/crc32.h"
+#include "merlin/base/faulty_file_system.h"
 #include "store/queue/bounds_file.h"
 #include "store/queue/file_index.h"
 #include "unit/store/store_fixture.h"
@@ -110,6 +111,38 @@ TEST(FileQueueTest, PutIsIdempotentAndNoticesHoles) {
   ASSERT_TRUE(queue.fill_hole(3).ok());
   EXPECT_TRUE(unit_at(queue, 2).blank());
   EXPECT_EQ(put(queue, 3), ConsumeQueue::Put::stored);
+}
+
+// It would take itself for an empty life of the topic, and the next record would clear it.
+TEST(FileQueueTest, AReadThatFailsWhileAQueueIsOpenedIsAnError) {
+  for (const bool adopts : {false, true}) {
+    FaultyFileSystem disk(1);
+    FileQueue::Synced synced;
+    {
+      Topic topic_of_queue;
+      FileQueueHome home_of_queue(disk, {"/q", file_bytes});
+      FileQueue queue(home_of_queue, topic_of_queue, 0);
+      for (int64_t i = 0; i < 3; ++i) put(queue, i);
+      ASSERT_TRUE(queue.write_back().ok());
+      ASSERT_TRUE(queue.sync_files().ok());
+      synced = queue.synced().value();
+    }
+    Topic topic_of_queue;
+    FileQueueHome home_of_queue(disk, {"/q", file_bytes});
+    FileQueue queue(home_of_queue, topic_of_queue, 0);
+    if (adopts) {
+      queue.adopt(synced);
+    } else {
+      ASSERT_TRUE(queue.load().ok());
+    }
+    // With zero_rest the last file is open, and the last unit is read through it.
+    disk.add_fault({.op = FileOp::read});
+    EXPECT_FALSE(queue.cut(INT64_MAX, true).ok());
+    EXPECT_FALSE(home_of_queue.misfit.load());
+    ASSERT_TRUE(queue.cut(INT64_MAX, true).ok());
+    EXPECT_EQ(queue.max_offset(), 3);
+    EXPECT_EQ(queue.max_physical(), 1000 + 3 * 100);
+  }
 }
 
 TEST(FileQueueTest, CutDropsUnitsOfRecordsBehindTheLimitAndClearsThem) {
