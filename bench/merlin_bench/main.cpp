@@ -9,6 +9,7 @@
 #include "machine_limits.h"
 #include "options.h"
 #include "produce.h"
+#include "sparse.h"
 #include "transactions.h"
 
 namespace {
@@ -32,6 +33,7 @@ int run(const Options& options) {
   if (options.real_time) std::fprintf(stderr, "merlin-bench: scheduling: %s\n", scheduling.c_str());
   if (options.verb == "consume") return finish(options, consume(options));
   if (options.verb == "e2e") return finish(options, end_to_end(options));
+  if (options.verb == "sparse") return finish(options, sparse(options));
   if (options.verb == "tx") return finish(options, transactions(options));
   if (options.verb == "limits") return finish(options, limits(options));
   if (options.verb == "first-send") return finish(options, first_send(options));

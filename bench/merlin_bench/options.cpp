@@ -174,6 +174,12 @@ Status check(const Options& options) {
   if (options.verb == "e2e" && options.rate == 0)
     return Error{Errc::invalid,
                  "e2e needs a --rate above 0: without one, latency is that of a queue that the tool fills"};
+  if (!options.kind.empty() && options.tags > 0)
+    return Error{Errc::invalid, "--kind is a tag: --tags cannot be as well"};
+  if (!options.tag.empty() && !options.sql.empty())
+    return Error{Errc::invalid, "a pull has one filter: --tag or --sql"};
+  if (options.noise > 0 && options.tag.empty() && options.sql.empty())
+    return Error{Errc::invalid, "--noise needs --tag or --sql: without a filter, it would be delivered"};
   return {};
 }
 

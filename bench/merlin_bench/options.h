@@ -37,7 +37,13 @@ struct Options {
   int32_t suspend_ms = 15'000;    // e2e: how long the broker may hold a pull
   int32_t rollback_percent = 10;  // tx: of the half messages
   int32_t broker_pid = 0;         // whose CPU and memory are measured
-  std::string tag;                // consume: only messages with this tag
+  std::string tag;                // only messages with this tag are pulled
+  std::string sql;                // or only those that this SQL92 expression is true of
+  std::string kind;               // messages carry it as tag and as property "kind"
+  int32_t count = 10'000;         // sparse: messages in all
+  int32_t idle_ms = 10'000;       // sparse: the longest pause of a queue
+  int32_t noise = 0;              // sparse: messages a second that no filter matches
+  int32_t max_ms = 0;             // sparse: a message that takes longer fails the run; 0: none does
   std::string command;            // first-send: what starts the broker
   std::string directory = ".";    // limits: where the files are written
   std::string compare;            // a result of --json to print beside this one

@@ -99,9 +99,10 @@ void Puller::ask(Lane& lane, size_t index) {
   writer.field("sysFlag", with_subscription | (way_.suspend_ms > 0 ? may_suspend : 0));
   writer.field("commitOffset", int64_t{0});
   writer.field("suspendTimeoutMillis", way_.suspend_ms);
-  writer.field("subscription", way_.tag.empty() ? std::string_view("*") : std::string_view(way_.tag));
+  const std::string& wanted = way_.sql.empty() ? way_.tag : way_.sql;
+  writer.field("subscription", wanted.empty() ? std::string_view("*") : std::string_view(wanted));
   writer.field("subVersion", int64_t{0});
-  writer.field("expressionType", "TAG");
+  writer.field("expressionType", way_.sql.empty() ? "TAG" : "SQL92");
   writer.finish(0);
   cursor.asked_ns = now_ns();
   ++lane.in_flight;
@@ -117,7 +118,7 @@ Status Puller::flush(Lane& lane) {
 Status Puller::take_found(Cursor& cursor, const wire::Frame& frame, int64_t now) {
   latency_.add(now - cursor.asked_ns);
   bytes_ += static_cast<int64_t>(frame.body.size());
-  return take_records(cursor, frame.body, !way_.tag.empty(), [&](const Cursor& at, const message::RecordView& record) {
+  return take_records(cursor, frame.body, way_.filters(), [&](const Cursor& at, const message::RecordView& record) {
     ++messages_;
     take_(at, record, now);
   });
@@ -126,13 +127,12 @@ Status Puller::take_found(Cursor& cursor, const wire::Frame& frame, int64_t now)
 // An answer without messages. Where the broker filters, it tells how far it has looked.
 Status Puller::move_on(Cursor& cursor, const wire::Frame& frame, int32_t code) {
   ++empty_answers_;
-  if (way_.tag.empty() && (code == retry_at_once || (code == not_found && way_.suspend_ms > 0))) return {};
+  if (!way_.filters() && (code == retry_at_once || (code == not_found && way_.suspend_ms > 0))) return {};
   const auto command = wire::decode_command(frame, scratch_);
   if (!command) return command.error();
-  const std::string_view* text =
-      way_.tag.empty() || (code != retry_at_once && code != not_found && code != offset_moved)
-          ? nullptr
-          : command->find("nextBeginOffset");
+  const std::string_view* text = !way_.filters() || (code != retry_at_once && code != not_found && code != offset_moved)
+                                     ? nullptr
+                                     : command->find("nextBeginOffset");
   int64_t next = -1;
   if (text != nullptr) std::from_chars(text->data(), text->data() + text->size(), next);
   if (next >= cursor.next) {

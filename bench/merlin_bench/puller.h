@@ -46,6 +46,8 @@ class Puller {
     int32_t in_flight = INT32_MAX;  // pulls without answer per connection
     int32_t suspend_ms = 0;         // how long the broker may hold a pull; 0: it answers at once
     std::string tag = {};           // only messages with this tag
+    std::string sql = {};           // only messages that this expression is true of
+    bool filters() const { return !tag.empty() || !sql.empty(); }
   };
 
   // `options` and `poller` must outlive the puller.

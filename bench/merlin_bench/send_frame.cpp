@@ -40,6 +40,10 @@ std::string properties_of_one(const Options& options) {
   if (options.tags > 0) {
     message::append_property(properties, message::property::tags, "tag" + digit_marks(options.tags, tag_mark));
   }
+  if (!options.kind.empty()) {
+    message::append_property(properties, message::property::tags, options.kind);
+    message::append_property(properties, "kind", options.kind);
+  }
   if (options.lmq > 0) {
     std::string names;
     for (int32_t i = 0; i < options.lmq_per_message; ++i) {

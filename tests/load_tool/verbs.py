@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hostile"))
@@ -70,6 +71,26 @@ def end_to_end(tool):
     assert result["acknowledged"] == result["received"] == 3000
     assert result["lost"] == result["duplicates"] == result["reordered"] == 0
     assert 0 < result["e2e_p50_us"] <= result["e2e_p99_99_us"] <= result["e2e_max_us"]
+
+
+def sparse(tool):
+    run = ["sparse", "--topic", "Sparse", "--queues", "20", "--idle-ms", "200"]
+    result = tool.result(*run, "--count", "100")
+    assert result["verdict"].startswith("good") and result["sent"] == result["acknowledged"] == result["received"] == 100, result
+    assert 0 < result["delivery_p50_us"] <= result["delivery_max_us"] and "slowest_10" in result
+    # What the filter does not match must not arrive, and must not keep what it matches.
+    result = tool.result(*run, "--count", "100", "--tag", "hit", "--noise", "2000")
+    assert result["verdict"].startswith("good") and result["received"] == 100 and result["noise_sent"] > 500, result
+    # A bound that is missed is a failure.
+    late = subprocess.Popen(tool.command(*run, "--count", "600", "--max-ms", "100", "--json"), stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+    late.stderr.readline()  # messages are sent
+    late.stderr.readline()
+    tool.broker.process.send_signal(signal.SIGSTOP)
+    time.sleep(0.3)
+    tool.broker.process.send_signal(signal.SIGCONT)
+    out, err = late.communicate(timeout=30)
+    assert late.returncode == 1 and json.loads(out)["verdict"].startswith("LATE"), (out, err)
 
 
 def many_queues(tool):
@@ -164,7 +185,7 @@ def main():
     failed = 0
     try:
         tool = Tool(tool_binary, broker)
-        for test in (produce, consume, end_to_end, many_queues, transactions, limits, first_send, faults_are_seen,
+        for test in (produce, consume, end_to_end, sparse, many_queues, transactions, limits, first_send, faults_are_seen,
                      lines_and_comparison, an_interrupt_ends_early_with_a_result):
             try:
                 test(tool)

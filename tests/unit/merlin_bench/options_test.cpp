@@ -56,6 +56,9 @@ TEST(OptionsTest, WrongValuesNameTheRange) {
   EXPECT_EQ(parse({"produce", "--broker", "localhost:10911"})->options.broker.text(), "127.0.0.1:10911");
   EXPECT_EQ(error_of({"first-send"}), "first-send needs --cmd");
   EXPECT_NE(error_of({"e2e", "--rate", "0"}), "");
+  EXPECT_NE(error_of({"sparse", "--noise", "1"}), "");
+  EXPECT_NE(error_of({"sparse", "--tag", "a", "--sql", "a = 1"}), "");
+  EXPECT_NE(error_of({"produce", "--tags", "2", "--kind", "a"}), "");
 }
 
 TEST(OptionsTest, HelpNamesEverythingOnceAndFitsATerminal) {
