@@ -14,7 +14,7 @@ if(MERLIN_SANITIZE)
   target_compile_options(merlin_flags INTERFACE -fsanitize=${MERLIN_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(merlin_flags INTERFACE -fsanitize=${MERLIN_SANITIZE})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # Asio uses atomic_thread_fence, which GCC's thread sanitizer cannot follow.
+    # The store uses atomic_thread_fence, which GCC's thread sanitizer cannot follow.
     target_compile_options(merlin_flags INTERFACE -Wno-tsan)
   endif()
 endif()

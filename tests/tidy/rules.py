@@ -32,14 +32,14 @@ PUBLIC_ROOMS = {"base", "wire", "message"}
 
 # Libraries that only these rooms may include, with the reason.
 LIBRARIES = [
-    ("boost/asio", {"net", "rpc"}, "sockets and timers live in net"),
+    ("sys/epoll.h", {"net"}, "sockets and timers live in net"),
     ("spdlog/spdlog.h", {"base"}, "log through merlin/base/log.h"),
     ("libdeflate.h", {"base"}, "checksums come from merlin/base/crc32.h"),
 ]
 
 # Libraries that cost seconds per source file: no public header includes them, and a header in src that does is private to its
 # room.
-HEAVY = ("nlohmann/json.hpp", "boost/asio", "spdlog/spdlog.h")
+HEAVY = ("nlohmann/json.hpp", "spdlog/spdlog.h")
 
 # Calls that are banned: (pattern, what to use instead, rooms of src in which it is allowed). Comments and string literals do
 # not count. A line may excuse itself with "// tidy: allow NAME because ..." when the reason is said.
