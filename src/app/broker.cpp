@@ -12,6 +12,7 @@
 #include "door/remoting/pull.h"
 #include "door/remoting/queries.h"
 #include "door/remoting/registration.h"
+#include "door/remoting/reply.h"
 #include "door/remoting/static_topics.h"
 #include "door/remoting/topics.h"
 #include "merlin/base/log.h"
@@ -146,10 +147,12 @@ struct Broker::Parts {
   service::QueueLocks locks;
   service::Produce produce;
   service::Pull pull;
+  service::Reply reply;
   door::Registration registration;
   door::ProduceDoor produce_door;
   door::PullDoor pull_door;
   door::ClientsDoor clients_door;
+  door::ReplyDoor reply_door;
   door::OffsetsDoor offsets_door;
   door::TopicsDoor topics_door;
   door::StaticTopicsDoor static_topics_door;
@@ -190,12 +193,14 @@ struct Broker::Parts {
                  s.live_int("maxTransferBytesOnMessageInDisk"), s.live_int("maxTransferCountOnMessageInDisk"),
                  s.live_int("brokerPermission"), s.live_int("useServerSideResetOffset")},
              store, topics, groups, offsets, clients, stats),
+        reply(c, store, produce, clients, s.live_int("storeReplyMessageEnable"), s.int32("syncFlushTimeout")),
         registration(registration_settings(s), client, topics, mappings),
         produce_door(produce, store, door::StaticQueues(mappings), workers, server.reactors().size(),
                      s.int32("syncFlushTimeout")),
         pull_door({s.live_int("longPollingEnable"), s.live_int("shortPollingTimeMills")}, c, pull,
                   door::StaticQueues(mappings), long_poll, cold_readers, server.reactors().size()),
-        clients_door(c, dispatcher, clients, topics, groups),
+        clients_door(c, dispatcher, clients, topics, groups, {s.live_int("rejectPullConsumerEnable")}),
+        reply_door(reply, produce.settings()),
         offsets_door(s.text("brokerName"), store, topics, door::StaticQueues(mappings), groups, offsets, locks,
                      s.live_int("useServerSideResetOffset")),
         topics_door({s.text("brokerName"), s.live_int("brokerPermission")}, store, topics, mappings, groups, offsets,
@@ -213,10 +218,15 @@ struct Broker::Parts {
 
 void Broker::Parts::connect() {
   store.set_listener(&long_poll);
+  clients.set_member_listener(&locks);
+  clients.set_reject_mismatch(settings.live_int("merlinRejectSubscriptionMismatch"));
+  clients.set_notice_rules(
+      {&settings.live_int("notifyConsumerIdsChangedEnable"), &settings.live_int("realTimeNotifyConsumerChange")});
   server.set_handler(&dispatcher);
   dispatcher.add(produce_door, door::ProduceDoor::rows);
   dispatcher.add(pull_door, door::PullDoor::rows);
   dispatcher.add(clients_door, door::ClientsDoor::rows);
+  dispatcher.add(reply_door, door::ReplyDoor::rows);
   dispatcher.add(offsets_door, door::OffsetsDoor::rows);
   dispatcher.add(topics_door, door::TopicsDoor::rows);
   dispatcher.add(static_topics_door, door::StaticTopicsDoor::rows);
@@ -333,7 +343,11 @@ Status Broker::start() {
   Parts& p = *parts_;
   if (Status s = p.open(); !s) return s;
   net::Reactor& first = *p.server.reactors().front();
-  first.every_ms(50, [&p] { p.long_poll.sweep(); });
+  first.every_ms(50, [&p] {
+    p.long_poll.sweep();
+    for (const std::string& group : p.locks.take_freed()) p.clients.notify_group(group);
+    p.clients.send_due_notices();
+  });
   first.every_ms(1000, [&p] { p.each_second(); });
   p.server.start();
   p.serving = true;

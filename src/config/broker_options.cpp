@@ -93,6 +93,12 @@ constexpr std::array options = {
          "Keep a requested reset of offsets here until the consumer has taken it."),
     i64("channelExpiredTimeout", "120000", 1000, any, live,
         "Milliseconds without a heartbeat after which a client is forgotten."),
+    flag("notifyConsumerIdsChangedEnable", "true", live,
+         "Tell the members of a group to rebalance when one comes or goes; the group has a switch of its own."),
+    flag("realTimeNotifyConsumerChange", "true", live,
+         "Tell them at once, and further changes at most twice a second; false: at most every 15 seconds."),
+    flag("rejectPullConsumerEnable", "false", live, "Do not take consumers that pull by hand into their groups."),
+    flag("storeReplyMessageEnable", "true", live, "Store the answers of request-reply, besides passing them on."),
     i32("maxTransferBytesOnMessageInMemory", "262144", 1, any, live,
         "Most bytes in one pull answer, for messages in memory."),
     i32("maxTransferCountOnMessageInMemory", "32", 1, any, live,
@@ -189,6 +195,9 @@ constexpr std::array options = {
     i32("merlinConnectionsMax", "100000", 1, 10'000'000, restart, "Most connections at a time."),
     i64("merlinUnsentBytesMax", "67108864", 65536, any, restart,
         "Bytes of unsent answers above which a connection is closed as too slow."),
+    flag("merlinRejectSubscriptionMismatch", "false", live,
+         "Refuse the heartbeat of a consumer that subscribes to something else than the other live members of its "
+         "group; false: only a warning in the log."),
     i32("merlinHeldPullsMax", "100000", 1, 10'000'000, restart, "Most pulls that wait for messages at a time."),
 };
 

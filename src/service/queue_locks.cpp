@@ -2,16 +2,29 @@
 
 #include <algorithm>
 
+#include "merlin/base/log.h"
+
 namespace merlin::service {
+
+namespace {
+
+// From this version on a Java client heartbeats when a connection to a broker has been made.
+constexpr int32_t version_5_2_0 = 453;
+
+bool heartbeats_on_reconnect(const ClientInfo& client) {
+  return client.language == "JAVA" && client.version >= version_5_2_0;
+}
+
+}  // namespace
 
 std::vector<QueueId> QueueLocks::lock(std::string_view group, std::string_view client_id,
                                       const std::vector<QueueId>& queues) {
-  const int64_t now_ms = clock_.wall_ms();
+  const int64_t now = now_ms();
   std::vector<QueueId> held;
   if (group.size() > name_max || client_id.size() > name_max) return held;
   std::lock_guard guard(mutex_);
   auto it = groups_.find(group);
-  if (it == groups_.end()) it = groups_.emplace(std::string(group), std::map<QueueId, Holder>()).first;
+  if (it == groups_.end()) it = groups_.emplace(std::string(group), Locks()).first;
   for (const QueueId& queue : queues) {
     auto at = it->second.find(queue);
     if (at == it->second.end()) {
@@ -20,9 +33,10 @@ std::vector<QueueId> QueueLocks::lock(std::string_view group, std::string_view c
       ++count_;
     }
     Holder& holder = at->second;
-    if (holder.client_id != client_id && !holder.client_id.empty() && alive(holder, now_ms)) continue;
+    if (holder.client_id != client_id && !holder.client_id.empty() && now <= holder.expires_ms) continue;
     holder.client_id = client_id;
-    holder.renewed_ms = now_ms;
+    holder.renewed_ms = now;
+    holder.expires_ms = now + lock_lifetime_ms;
     held.push_back(queue);
   }
   if (it->second.empty()) groups_.erase(it);
@@ -43,18 +57,85 @@ void QueueLocks::unlock(std::string_view group, std::string_view client_id, cons
 }
 
 bool QueueLocks::all_expired(std::string_view group) const {
-  const int64_t now_ms = clock_.wall_ms();
+  const int64_t now = now_ms();
   std::lock_guard guard(mutex_);
   const auto it = groups_.find(group);
   if (it == groups_.end()) return true;
-  return std::none_of(it->second.begin(), it->second.end(), [&](const auto& e) { return alive(e.second, now_ms); });
+  return std::none_of(it->second.begin(), it->second.end(), [&](const auto& e) { return now <= e.second.expires_ms; });
+}
+
+void QueueLocks::member_came(const std::string& group, const ClientInfo& client) {
+  if (!any_orphans_.load(std::memory_order_relaxed)) return;
+  std::lock_guard guard(mutex_);
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return;
+  const int64_t now = now_ms();
+  for (auto& [queue, holder] : it->second) {
+    // What has become free stays free: somebody may have been told.
+    if (holder.client_id == client.client_id && now <= holder.expires_ms) {
+      holder.expires_ms = holder.renewed_ms + lock_lifetime_ms;
+    }
+  }
+}
+
+void QueueLocks::member_left(const std::string& group, const ClientInfo& client, Leave how) {
+  std::lock_guard guard(mutex_);
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return;
+  const int64_t now = now_ms();
+  size_t locks = 0;
+  int64_t last_ms = now - 1;
+  std::set<int64_t> times;
+  for (auto& [queue, holder] : it->second) {
+    if (holder.client_id != client.client_id || holder.expires_ms < now) continue;
+    int64_t free_ms = now - 1;
+    if (how == Leave::closed) free_ms = now + grace_ms;
+    // One that expired may still be there and renew its locks, with heartbeats that are refused.
+    if (how == Leave::expired || (how == Leave::closed && !heartbeats_on_reconnect(client))) {
+      free_ms = std::max(free_ms, holder.renewed_ms + client_belief_ms);
+    }
+    holder.expires_ms = std::min(holder.expires_ms, free_ms);
+    last_ms = std::max(last_ms, holder.expires_ms);
+    times.insert(holder.expires_ms);
+    ++locks;
+  }
+  if (locks == 0) return;
+  for (const int64_t time_ms : times) orphans_.emplace(time_ms, group);
+  any_orphans_ = true;
+  if (last_ms < now) {
+    log_info("locks", "{} queues of group {} are free: client {} left", locks, group, client.client_id);
+  } else {
+    log_info("locks", "{} queues of group {} will be free in {} ms: the last connection of client {} closed", locks,
+             group, last_ms - now, client.client_id);
+  }
+}
+
+std::vector<std::string> QueueLocks::take_freed() {
+  std::vector<std::string> out;
+  if (!any_orphans_.load(std::memory_order_relaxed)) return out;
+  std::lock_guard guard(mutex_);
+  const int64_t now = now_ms();
+  std::set<std::string> groups;
+  while (!orphans_.empty() && orphans_.begin()->first < now) {
+    groups.insert(std::move(orphans_.extract(orphans_.begin()).value().second));
+  }
+  any_orphans_ = !orphans_.empty();
+  for (const std::string& name : groups) {
+    const auto it = groups_.find(name);
+    if (it == groups_.end()) continue;
+    const size_t freed = std::erase_if(it->second, [now](const auto& e) { return e.second.expires_ms < now; });
+    count_ -= freed;
+    if (it->second.empty()) groups_.erase(it);
+    if (freed > 0) out.push_back(name);
+  }
+  return out;
 }
 
 void QueueLocks::drop_expired() {
-  const int64_t now_ms = clock_.wall_ms();
+  const int64_t now = now_ms();
   std::lock_guard guard(mutex_);
   for (auto& [name, locks] : groups_) {
-    count_ -= std::erase_if(locks, [&](const auto& e) { return !alive(e.second, now_ms); });
+    count_ -= std::erase_if(locks, [&](const auto& e) { return e.second.expires_ms < now; });
   }
   std::erase_if(groups_, [](const auto& e) { return e.second.empty(); });
 }

@@ -11,6 +11,7 @@
 #include "door/remoting/produce.h"
 #include "door/remoting/pull.h"
 #include "door/remoting/queries.h"
+#include "door/remoting/reply.h"
 #include "door/remoting/static_topics.h"
 #include "door/remoting/topics.h"
 
@@ -44,7 +45,7 @@ constexpr bool all_different(const std::array<int32_t, N>& codes) {
 }  // namespace detail
 
 inline constexpr auto implemented_codes = detail::codes_of<ProduceDoor, PullDoor, ClientsDoor, OffsetsDoor, TopicsDoor,
-                                                           StaticTopicsDoor, QueriesDoor, BrokerAdminDoor>();
+                                                           StaticTopicsDoor, QueriesDoor, BrokerAdminDoor, ReplyDoor>();
 static_assert(detail::all_different(implemented_codes), "two families claim one request code");
 
 // Known to RocketMQ's broker, answered 3 REQUEST_CODE_NOT_SUPPORTED by this build, each with the feature it waits for.
@@ -72,8 +73,6 @@ inline constexpr NotSupported not_supported_codes[] = {
     {317, "consume statistics of the whole broker"},
     {321, "dump of a consume queue"},
     {323, "transactions"},
-    {324, "request-reply"},
-    {325, "request-reply"},
     {345, "subscriptions by consumer"},
     {353, "read bans of groups"},
     {354, "the RocksDB queue index"},

@@ -70,8 +70,8 @@ Json connection_json(const service::ClientInfo& c) {
 }  // namespace
 
 ClientsDoor::ClientsDoor(const Clock& clock, rpc::Dispatcher& dispatcher, service::Clients& clients,
-                         meta::TopicTable& topics, meta::SubscriptionGroups& groups)
-    : clock_(clock), dispatcher_(dispatcher), clients_(clients), topics_(topics), groups_(groups) {}
+                         meta::TopicTable& topics, meta::SubscriptionGroups& groups, Rules rules)
+    : clock_(clock), dispatcher_(dispatcher), clients_(clients), topics_(topics), groups_(groups), rules_(rules) {}
 
 bool ClientsDoor::notify_enabled(std::string_view group) const {
   const auto config = groups_.find(group);
@@ -111,10 +111,12 @@ void ClientsDoor::heartbeat(rpc::Request& request) {
   client.language = wire::language_name(request.command().language);
   client.version = request.command().version;
   client.last_update_ms = clock_.wall_ms();
+  const bool reject_pull = rules_.reject_pull_consumers.load(std::memory_order_relaxed) != 0;
   const auto fingerprint = static_cast<int32_t>(int_of(*body, "heartbeatFingerprint", 0));
   const bool without_subscriptions = fingerprint != 0 && bool_of(*body, "withoutSub", false);
 
   bool subscriptions_changed = false;
+  std::string refusal;
   std::vector<meta::TopicPtr> retry_topics;
   for (const Json& entry : consumers) {
     if (!entry.is_object()) continue;
@@ -127,9 +129,10 @@ void ClientsDoor::heartbeat(rpc::Request& request) {
           rc::subscription_parse_failed,
           "the subscription of " + too_many->topic + " names more than " + std::to_string(service::tags_max) + " tags");
     }
+    if (reject_pull && consumer.consume_type == "CONSUME_ACTIVELY") continue;
     const auto group = groups_.find_or_create(consumer.group);
     if (!group) continue;
-    if (fingerprint != 0 && clients_.fingerprint_changed(consumer.group, fingerprint)) subscriptions_changed = true;
+    if (clients_.fingerprint_changed(consumer.group, fingerprint)) subscriptions_changed = true;
     const std::string retry_topic = message::retry_topic(consumer.group);
     if (!topics_.find(retry_topic)) {
       const bool ordered =
@@ -142,7 +145,11 @@ void ClientsDoor::heartbeat(rpc::Request& request) {
                                    consumer.unit_mode ? meta::topic_sys_flag_unit_sub : 0, meta::WriteFile::later);
       if (created) retry_topics.push_back(created);
     }
-    clients_.register_consumer(consumer, client, without_subscriptions, group->notify_consumer_ids_changed_enable);
+    service::Registered registered =
+        clients_.register_consumer(consumer, client, without_subscriptions, group->notify_consumer_ids_changed_enable);
+    // A client that left its subscriptions out on a new connection sends them when it is told that they changed.
+    if (registered.lacks_statement) subscriptions_changed = true;
+    if (refusal.empty()) refusal = std::move(registered.refusal);
   }
   register_topics(retry_topics);
   for (const Json& entry : producers) {
@@ -152,6 +159,7 @@ void ClientsDoor::heartbeat(rpc::Request& request) {
   }
   // The connection may have closed while this waited for a worker: then nobody else will take its groups back.
   if (!request.connection().is_open()) connection_closed(request.connection().id());
+  if (!refusal.empty()) return request.reply(rc::system_error, refusal);
   request.reply_with(rc::success, {}, {}, [&](wire::CommandWriter& w) {
     w.field("IS_SUPPORT_HEART_BEAT_V2", true);
     w.field("IS_SUB_CHANGE", fingerprint == 0 || subscriptions_changed);

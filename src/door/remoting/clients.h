@@ -22,8 +22,11 @@ class ClientsDoor {
   static constexpr size_t client_id_max = 1024;           // it is kept once per group
   static constexpr size_t group_name_max = 255;           // of producers, whose names no rule restricts otherwise
 
+  struct Rules {
+    const std::atomic<int64_t>& reject_pull_consumers;
+  };
   ClientsDoor(const Clock& clock, rpc::Dispatcher& dispatcher, service::Clients& clients, meta::TopicTable& topics,
-              meta::SubscriptionGroups& groups);
+              meta::SubscriptionGroups& groups, Rules rules);
   // Called after retry topics were created: registers it, or all topics when it is null, with the nameservers.
   void set_topic_created(std::function<void(const meta::TopicPtr&)> callback) { topic_created_ = std::move(callback); }
   void connection_closed(uint64_t connection_id);
@@ -45,6 +48,7 @@ class ClientsDoor {
   service::Clients& clients_;
   meta::TopicTable& topics_;
   meta::SubscriptionGroups& groups_;
+  const Rules rules_;
   std::function<void(const meta::TopicPtr&)> topic_created_;
 
  public:

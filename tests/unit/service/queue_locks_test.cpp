@@ -51,6 +51,144 @@ TEST(QueueLocks, NumberOfLocksIsLimited) {
   EXPECT_EQ(locks.lock("g0", "c2", many).size(), many.size());
 }
 
+class FakeChannel final : public ClientChannel {
+ public:
+  explicit FakeChannel(uint64_t id) : id_(id) {}
+  uint64_t id() const override { return id_; }
+  const std::string& remote_text() const override { return remote_; }
+  bool is_open() const override { return true; }
+  void notify_consumer_ids_changed(const std::string&) override { ++told; }
+  void push_reply(const ReplyMessage&, int64_t, std::function<void(Status)>) override {}
+  std::atomic<int> told{0};
+
+ private:
+  uint64_t id_;
+  std::string remote_ = "127.0.0.1:1";
+};
+
+// The locks of a group's members, as they come and go.
+class QueueLocksOfMembers : public testing::Test {
+ protected:
+  QueueLocksOfMembers() { clients.set_member_listener(&locks); }
+  void join(const std::shared_ptr<FakeChannel>& channel, const std::string& client_id) {
+    ConsumerHeartbeat h;
+    h.group = "g";
+    h.message_model = "CLUSTERING";
+    clients.register_consumer(h, {channel, client_id, language, version, clock.wall_ms()}, false, true);
+  }
+  void close(uint64_t channel_id) {
+    clients.channel_closed(channel_id, [](const std::string&) { return true; });
+  }
+  bool can_lock(const std::string& client_id) { return locks.lock("g", client_id, {q0}).size() == 1; }
+  // What the broker does all the time.
+  void sweep() {
+    for (const std::string& group : locks.take_freed()) clients.notify_group(group);
+    clients.send_due_notices();
+  }
+
+  std::string language = "JAVA";
+  int32_t version = 513;
+  ManualClock clock{1'000'000};
+  Clients clients{clock};
+  QueueLocks locks{clock};
+  std::shared_ptr<FakeChannel> a = std::make_shared<FakeChannel>(1);
+  std::shared_ptr<FakeChannel> b = std::make_shared<FakeChannel>(2);
+  std::shared_ptr<FakeChannel> a_again = std::make_shared<FakeChannel>(3);
+};
+
+TEST_F(QueueLocksOfMembers, GoodbyeFreesThemAtOnceAndTheRestIsTold) {
+  join(a, "A");
+  join(b, "B");
+  ASSERT_TRUE(can_lock("A"));
+  ASSERT_FALSE(can_lock("B"));
+  clock.advance_ms(Clients::notify_interval_ms);
+  const int told = b->told;
+  clients.unregister_consumer("g", 1, true);
+  EXPECT_EQ(b->told, told + 1);
+  EXPECT_TRUE(can_lock("B"));
+}
+
+TEST_F(QueueLocksOfMembers, ADeadClientsLocksGoToAnotherWithinTheGrace) {
+  join(a, "A");
+  join(b, "B");
+  ASSERT_TRUE(can_lock("A"));
+  clock.advance_ms(10'000);
+  close(1);
+  EXPECT_FALSE(can_lock("B")) << "it may come back";
+  clock.advance_ms(QueueLocks::grace_ms);
+  sweep();
+  EXPECT_FALSE(can_lock("B"));
+  const int told = b->told;
+  clock.advance_ms(1);
+  sweep();
+  EXPECT_EQ(b->told, told + 1) << "the others are told to try again";
+  EXPECT_TRUE(can_lock("B"));
+}
+
+TEST_F(QueueLocksOfMembers, AClientThatReconnectsKeepsThem) {
+  join(a, "A");
+  join(b, "B");
+  ASSERT_TRUE(can_lock("A"));
+  close(1);
+  clock.advance_ms(QueueLocks::grace_ms - 1);
+  join(a_again, "A");
+  for (int i = 0; i < 40; ++i) {
+    clock.advance_ms(1'000);
+    sweep();
+    ASSERT_FALSE(can_lock("B")) << i << " s after it has come back";
+  }
+  EXPECT_TRUE(can_lock("A"));
+  // And the other way round: the new connection is there before the old one is known to be gone.
+  join(a, "A");
+  close(3);
+  clock.advance_ms(QueueLocks::grace_ms + 1);
+  sweep();
+  EXPECT_FALSE(can_lock("B"));
+}
+
+TEST_F(QueueLocksOfMembers, RenewingALockIsComingBackToo) {
+  join(a, "A");
+  join(b, "B");
+  ASSERT_TRUE(can_lock("A"));
+  close(1);
+  ASSERT_TRUE(can_lock("A"));
+  clock.advance_ms(QueueLocks::grace_ms + 1);
+  sweep();
+  EXPECT_FALSE(can_lock("B"));
+}
+
+TEST_F(QueueLocksOfMembers, AClientThatDoesNotHeartbeatOnReconnectHasAsLongAsItBelievesInItsLock) {
+  version = 409;
+  join(a, "A");
+  join(b, "B");
+  ASSERT_TRUE(can_lock("A"));
+  clock.advance_ms(10'000);
+  close(1);
+  clock.advance_ms(QueueLocks::client_belief_ms - 10'000);
+  sweep();
+  EXPECT_FALSE(can_lock("B"));
+  clock.advance_ms(1);
+  sweep();
+  EXPECT_TRUE(can_lock("B"));
+}
+
+TEST_F(QueueLocksOfMembers, AnExpiredMembersLocksGoAtOnceUnlessItStillRenewsThem) {
+  join(a, "A");
+  ASSERT_TRUE(can_lock("A"));
+  clock.advance_ms(50'000);
+  join(b, "B");
+  ASSERT_EQ(clients.drop_expired(40'000), 1U);
+  sweep();
+  clock.advance_ms(1);
+  EXPECT_TRUE(can_lock("B"));
+  clock.advance_ms(50'000);
+  join(a, "A");
+  ASSERT_TRUE(can_lock("B")) << "renewed";
+  ASSERT_EQ(clients.drop_expired(40'000), 1U);
+  clock.advance_ms(1'000);
+  EXPECT_FALSE(can_lock("A")) << "its heartbeats may be refused while it lives";
+}
+
 TEST(QueueLocks, ExpiredOnesAreForgotten) {
   ManualClock clock(1'000'000);
   QueueLocks locks(clock);
