@@ -6,14 +6,18 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.ConcurrentHashMap;
 import org.apache.rocketmq.broker.BrokerController;
+import org.apache.rocketmq.broker.offset.ConsumerOffsetManager;
 import org.apache.rocketmq.broker.out.BrokerOuterAPI;
 import org.apache.rocketmq.broker.topic.TopicConfigManager;
+import org.apache.rocketmq.client.exception.OffsetNotFoundException;
 import org.apache.rocketmq.common.BrokerConfig;
 import org.apache.rocketmq.common.TopicConfig;
 import org.apache.rocketmq.common.message.MessageQueue;
 import org.apache.rocketmq.common.namesrv.NamesrvConfig;
 import org.apache.rocketmq.namesrv.NamesrvController;
 import org.apache.rocketmq.remoting.netty.NettyServerConfig;
+import org.apache.rocketmq.remoting.protocol.admin.OffsetWrapper;
+import org.apache.rocketmq.remoting.protocol.header.QueryConsumerOffsetRequestHeader;
 import org.apache.rocketmq.store.DefaultMessageStore;
 import org.apache.rocketmq.store.config.MessageStoreConfig;
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
@@ -136,6 +140,13 @@ public final class Controllers {
           admin.createAndUpdateTopicConfig(address, (TopicConfig) call.getArgument(0));
           return null;
         })));
+    Object offsets = standIn(ConsumerOffsetManager.class, Map.of(
+        "queryOffset", call -> ask(namesrv, admin -> committed(admin, address, call)),
+        "queryPullOffset", call -> ask(namesrv, admin -> {
+          OffsetWrapper row = api(admin).getConsumeStats(address, call.getArgument(0), (String) call.getArgument(1), CALL_MS)
+              .getOffsetTable().get(new MessageQueue(call.getArgument(1), brokerConfig.getBrokerName(), call.getArgument(2)));
+          return row == null ? -1L : row.getPullOffset();
+        })));
     Object outer = standIn(BrokerOuterAPI.class, Map.of("refreshMetadata", call -> null));
     Map<String, Answer> answers = new HashMap<>();
     answers.put("getBrokerConfig", call -> watchedBroker);
@@ -144,6 +155,7 @@ public final class Controllers {
     answers.put("getBrokerAddr", call -> address);
     answers.put("getMessageStore", call -> store);
     answers.put("getTopicConfigManager", call -> topics);
+    answers.put("getConsumerOffsetManager", call -> offsets);
     answers.put("getBrokerOuterAPI", call -> outer);
     // A process registers by itself when a topic changes.
     answers.put("registerBrokerAll", call -> null);
@@ -152,6 +164,19 @@ public final class Controllers {
       return null;
     });
     return standIn(BrokerController.class, answers);
+  }
+
+  private static long committed(DefaultMQAdminExt admin, String address, InvocationOnMock call) throws Exception {
+    QueryConsumerOffsetRequestHeader header = new QueryConsumerOffsetRequestHeader();
+    header.setConsumerGroup(call.getArgument(0));
+    header.setTopic(call.getArgument(1));
+    header.setQueueId(call.getArgument(2));
+    header.setSetZeroIfNotFound(false);
+    try {
+      return api(admin).queryConsumerOffset(address, header, CALL_MS);
+    } catch (OffsetNotFoundException e) {
+      return -1;
+    }
   }
 
   public static void awaitServers() {
