@@ -79,6 +79,8 @@ verb_test() {
     step "kill -9 under load of Java clients, both flush modes"
     logged_suite kill9-async tests/crash/java-kill9/run 4 20260101 ASYNC_FLUSH
     logged_suite kill9-sync tests/crash/java-kill9/run 4 20260102 SYNC_FLUSH
+    step "brokers that end and come back while consumers join, leave and are killed"
+    logged_suite chaos tests/chaos/run --seconds 15 --seed 20260104
     step "one store directory, Apache's broker and ours in turns"
     logged_suite store-exchange env OTHER_BROKER_CMD="$root/scripts/apache/broker" tests/conformance/store-exchange/run
     logged_suite java-store java_store_suite
