@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes the seed inputs in corpus/ from the golden data, so that the fuzzers start from what real clients send."""
 import pathlib
+import re
 
 here = pathlib.Path(__file__).resolve().parent
 golden = here.parent / "golden" / "data"
@@ -50,3 +51,8 @@ for i, row in enumerate(rows("properties.tsv")):
     save("properties", str(i), unhex(row[0]))
 save("properties", "id", b"7F00000100002A9F0000000040000000")
 save("properties", "topic", b"%RETRY%group")
+plain = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\f": "\f", "\\1": "\x01", "\\2": "\x02", "\\\\": "\\"}
+unescape = re.compile(r"\\.")
+for i, row in enumerate(rows("sql92.tsv")[:60]):
+    columns = [unescape.sub(lambda m: plain[m.group()], c) for c in (row[0], row[1][2:])]
+    save("sql92", str(i), "\0".join(columns).encode())

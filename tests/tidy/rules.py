@@ -6,15 +6,16 @@ ROOMS = {
     "config": {"base"},
     "wire": {"base"},
     "message": {"base"},
+    "filter": {"base", "message"},
     "store": {"base", "config", "message"},
     "meta": {"base", "config", "message"},
     # Services know messages, topics and groups, never a header or a socket.
-    "service": {"base", "config", "message", "store", "meta"},
+    "service": {"base", "config", "message", "filter", "store", "meta"},
     "net": {"base", "wire"},
     "rpc": {"base", "config", "wire", "net"},
     "door": {"base", "config", "wire", "message", "store", "meta", "service", "net", "rpc"},
     "namesrv": {"base", "config", "wire", "net", "rpc"},
-    "app": {"base", "config", "wire", "message", "store", "meta", "service", "net", "rpc", "door", "namesrv"},
+    "app": {"base", "config", "wire", "message", "filter", "store", "meta", "service", "net", "rpc", "door", "namesrv"},
 }
 
 # Rooms inside the store. Files directly in src/store are its face and may include all of them.

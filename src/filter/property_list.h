@@ -1,0 +1,32 @@
+// The properties of one message, walked once for many programs.
+//
+// Owns:    the list; its memory is kept for the next message. The texts are views.
+// Limits:  a record has at most 32767 bytes of properties, so at most 8192 of them.
+#pragma once
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "merlin/message/properties.h"
+
+namespace merlin::filter {
+
+class PropertyList {
+ public:
+  using Entry = std::pair<std::string_view, std::string_view>;
+
+  void assign(std::string_view properties) {
+    entries_.clear();
+    message::for_each_property(properties, [this](std::string_view name, std::string_view value) {
+      entries_.emplace_back(name, value);
+      return true;
+    });
+  }
+  const std::vector<Entry>& entries() const { return entries_; }
+
+ private:
+  std::vector<Entry> entries_;
+};
+
+}  // namespace merlin::filter
