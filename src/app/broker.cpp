@@ -242,6 +242,12 @@ void Broker::Parts::connect() {
   clients_door.set_topic_created(topic_changed);
   topics_door.set_topic_changed(topic_changed);
   static_topics_door.set_topic_changed(topic_changed);
+  admin_door.add_runtime_rows([this](door::BrokerAdminDoor::Table& t) {
+    const service::GuardCounters& guard = clients.guard();
+    t["merlinSubscriptionMismatches"] = std::to_string(guard.mismatches.load());
+    t["merlinSubscriptionMismatchesRefused"] = std::to_string(guard.refused.load());
+    t["merlinGroupsWithDifferentSubscriptions"] = std::to_string(guard.groups_differing.load());
+  });
   admin_door.set_permission_changed([this] {
     topics.bump_version();
     registration.register_topic(nullptr);

@@ -123,6 +123,7 @@ void BrokerAdminDoor::runtime_info(rpc::Request& request) {
   t["brokerVersionDesc"] = wire::version_text(wire::version_claimed);
   t["brokerVersion"] = std::to_string(wire::version_claimed);  // the exporter reads an integer here
   t["startAcceptSendRequestTimeStamp"] = "0";
+  for (const auto& fill : more_rows_) fill(t);
   std::string body = "{\"table\":{";
   for (const auto& [key, value] : t) {
     if (body.back() != '{') body += ',';

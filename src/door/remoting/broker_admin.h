@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "config/options.h"
 #include "door/remoting/headers.h"
@@ -28,6 +29,9 @@ class BrokerAdminDoor {
   BrokerAdminDoor(config::Settings& settings, std::string config_path, FileSystem& files, const Clock& clock,
                   store::MessageStore& store, service::BrokerStats& stats, service::LongPoll& long_poll,
                   WorkerPool& workers);
+  // More rows of GET_BROKER_RUNTIME_INFO; names that Apache does not have begin with "merlin".
+  using Table = std::map<std::string, std::string>;
+  void add_runtime_rows(std::function<void(Table&)> fill) { more_rows_.push_back(std::move(fill)); }
   // Called after brokerPermission changed: every topic's route is different now.
   void set_permission_changed(std::function<void()> callback) { permission_changed_ = std::move(callback); }
 
@@ -39,7 +43,6 @@ class BrokerAdminDoor {
   void delete_expired_log(rpc::Request& request);
   void clean_expired_queues(rpc::Request& request);
 
-  using Table = std::map<std::string, std::string>;
   void add_store_numbers(Table& table) const;
   void add_traffic(Table& table) const;
   void add_queues(Table& table) const;
@@ -54,8 +57,9 @@ class BrokerAdminDoor {
   service::LongPoll& long_poll_;
   WorkerPool& workers_;
   std::function<void()> permission_changed_;
-  std::mutex update_mutex_;                       // one update of the configuration at a time
-  std::set<std::string, std::less<>> unwritten_;  // keys changed that the file lacks; guarded by update_mutex_
+  std::vector<std::function<void(Table&)>> more_rows_;  // constant after start
+  std::mutex update_mutex_;                             // one update of the configuration at a time
+  std::set<std::string, std::less<>> unwritten_;        // keys changed that the file lacks; guarded by update_mutex_
 
  public:
   static constexpr rpc::Row<BrokerAdminDoor> rows[] = {

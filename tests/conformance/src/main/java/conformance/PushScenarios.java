@@ -44,7 +44,11 @@ final class PushScenarios {
   }
 
   static void awaitQueues(DefaultMQPushConsumer consumer, String topic, int count) throws Exception {
-    Check.settles(60_000, () -> Check.equal(count,
+    awaitQueues(consumer, topic, count, 60_000);
+  }
+
+  static void awaitQueues(DefaultMQPushConsumer consumer, String topic, int count, long limitMs) throws Exception {
+    Check.settles(limitMs, () -> Check.equal(count,
         (int) queues(consumer).stream().filter(q -> q.getTopic().equals(topic)).count(), "queues of " + consumer.getInstanceName()));
   }
 

@@ -37,6 +37,9 @@ final class Suite {
     ClusterScenarios.register(suite);
     LightScenarios.register(suite);
     RetentionScenarios.register(suite);
+    ReplyScenarios.register(suite);
+    GroupScenarios.register(suite);
+    TraceScenarios.register(suite);
     return suite;
   }
 }
