@@ -12,8 +12,10 @@
 #include "door/remoting/pull.h"
 #include "door/remoting/queries.h"
 #include "door/remoting/registration.h"
+#include "door/remoting/relay.h"
 #include "door/remoting/reply.h"
 #include "door/remoting/static_topics.h"
+#include "door/remoting/stats.h"
 #include "door/remoting/topics.h"
 #include "merlin/base/log.h"
 #include "merlin/base/worker_pool.h"
@@ -145,6 +147,8 @@ struct Broker::Parts {
   store::MessageStore store;
   service::Clients clients;
   service::QueueLocks locks;
+  service::Relay relay;
+  service::OffsetAdmin offset_admin;
   service::Produce produce;
   service::Pull pull;
   service::Reply reply;
@@ -158,6 +162,8 @@ struct Broker::Parts {
   door::StaticTopicsDoor static_topics_door;
   door::QueriesDoor queries_door;
   door::BrokerAdminDoor admin_door;
+  door::RelayDoor relay_door;
+  door::StatsDoor stats_door;
   int64_t ticks = 0;           // seconds of housekeeping; reactor 0 only
   int64_t next_renewal_s = 0;  // reactor 0 only
   std::atomic<bool> persisting{false};
@@ -186,6 +192,8 @@ struct Broker::Parts {
         store(store_options(s), f, c, std::move(fail_stop)),
         clients(c),
         locks(c),
+        relay(clients, wire::version_text),
+        offset_admin(s.text("brokerName"), c, store, topics, mappings, groups, offsets, clients, relay, stats),
         produce(produce_settings(s, store_host(s)), c, store, topics, s.live_int("brokerPermission"), stats),
         pull(s.text("brokerIP1"),
              service::PullLimits{
@@ -202,12 +210,15 @@ struct Broker::Parts {
         clients_door(c, dispatcher, clients, topics, groups, {s.live_int("rejectPullConsumerEnable")}),
         reply_door(reply, produce.settings()),
         offsets_door(s.text("brokerName"), store, topics, door::StaticQueues(mappings), groups, offsets, locks,
-                     s.live_int("useServerSideResetOffset")),
+                     offset_admin, s.live_int("useServerSideResetOffset")),
         topics_door({s.text("brokerName"), s.live_int("brokerPermission")}, store, topics, mappings, groups, offsets,
                     clients),
         static_topics_door(s.text("brokerName"), topics, mappings),
         queries_door(store, s.int32("defaultQueryMaxNum")),
-        admin_door(s, std::move(config_path), f, c, store, stats, long_poll, workers) {}
+        admin_door(s, std::move(config_path), f, c, store, stats, long_poll, workers),
+        relay_door(s.text("brokerName"), relay, store, topics, groups),
+        stats_door(s.text("brokerName"), s.text("brokerIP1") + ":" + std::to_string(s.int32("listenPort")), store,
+                   topics, clients, offset_admin, stats) {}
 
   void connect();
   Status open();
@@ -232,6 +243,9 @@ void Broker::Parts::connect() {
   dispatcher.add(static_topics_door, door::StaticTopicsDoor::rows);
   dispatcher.add(queries_door, door::QueriesDoor::rows);
   dispatcher.add(admin_door, door::BrokerAdminDoor::rows);
+  dispatcher.add(relay_door, door::RelayDoor::rows);
+  dispatcher.add(stats_door, door::StatsDoor::rows);
+  stats.table().set_cluster_name(settings.text("brokerClusterName"));
   dispatcher.add_burst_participant(&produce_door);
   dispatcher.add_close_listener([this](net::Connection& connection) {
     pull_door.connection_closed(connection);

@@ -202,19 +202,21 @@ void ConsumerOffsets::remove(std::string_view group, std::string_view topic) {
   remove_where([group, topic](std::string_view t, std::string_view g) { return t == topic && g == group; });
 }
 
-void ConsumerOffsets::clone(std::string_view source, std::string_view target, std::string_view topic) {
-  std::optional<QueueOffsets> offsets = query_all(source, topic);
-  if (!offsets) return;
+bool ConsumerOffsets::clone(std::string_view source, std::string_view target, std::string_view topic) {
+  const std::optional<QueueOffsets> offsets = query_all(source, topic);
+  if (!offsets || source == target) return true;
+  if (entries_.load(std::memory_order_relaxed) + static_cast<int64_t>(offsets->size()) > entries_max) return false;
   const std::string_view key = key_of(target, topic);
   Shard& home = shard(key);
   {
     const std::unique_lock lock(home.mutex);
-    (void)home.committed.erase(key);
+    const size_t erased = home.committed.erase(key);
     std::optional<int64_t> old;
     for (const auto& [queue_id, offset] : *offsets) (void)home.committed.put(key, queue_id, offset, true, old);
+    entries_.fetch_add(static_cast<int64_t>(offsets->size()) - static_cast<int64_t>(erased), std::memory_order_relaxed);
   }
-  recount();
   mark_changed();
+  return true;
 }
 
 void ConsumerOffsets::each_pair(const std::function<void(std::string_view, std::string_view)>& visit) const {

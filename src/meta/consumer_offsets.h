@@ -72,8 +72,9 @@ class ConsumerOffsets : private TableContent {
   void remove_group(std::string_view group);  // committed, pull and reset
   void remove_topic(std::string_view topic);
   void remove(std::string_view group, std::string_view topic);
-  // Copies `source`'s committed offsets of a topic to `target`, replacing what it had.
-  void clone(std::string_view source, std::string_view target, std::string_view topic);
+  // Copies `source`'s committed offsets of a topic to `target`, replacing what it had. False: a limit refused it, and
+  // `target` is as it was.
+  bool clone(std::string_view source, std::string_view target, std::string_view topic);
 
   std::set<std::string> topics_of(std::string_view group) const;
   std::set<std::string> groups_of(std::string_view topic) const;

@@ -10,12 +10,13 @@
 #include <string>
 
 #include "merlin/base/clock.h"
+#include "service/stats_table.h"
 
 namespace merlin::service {
 
 class BrokerStats {
  public:
-  explicit BrokerStats(const Clock& clock) : clock_(clock), boot_ms_(clock.wall_ms()) {}
+  explicit BrokerStats(const Clock& clock) : clock_(clock), boot_ms_(clock.wall_ms()), table_(clock) {}
 
   void add_put(int64_t messages, int64_t bytes) {
     put_messages_.fetch_add(messages, std::memory_order_relaxed);
@@ -32,6 +33,11 @@ class BrokerStats {
   int64_t put_failed() const { return put_failed_.load(std::memory_order_relaxed); }
   int64_t get_messages() const { return get_messages_.load(std::memory_order_relaxed); }
   int64_t boot_ms() const { return boot_ms_; }
+  int64_t now_ms() const { return clock_.wall_ms(); }
+
+  // The same by topic and by group.
+  StatsTable& table() { return table_; }
+  const StatsTable& table() const { return table_; }
 
   void sample();
   // "1.0 2.0 3.0": rates over the last 10, 60 and 600 s, the shape that mqadmin and the exporter split on blanks.
@@ -56,6 +62,7 @@ class BrokerStats {
 
   const Clock& clock_;
   const int64_t boot_ms_;
+  StatsTable table_;
   std::atomic<int64_t> put_messages_{0};
   std::atomic<int64_t> put_bytes_{0};
   std::atomic<int64_t> put_failed_{0};

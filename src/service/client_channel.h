@@ -1,11 +1,16 @@
 // A client's connection as the services see it: an identity and the few things the broker may say to it. Doors
 // implement it.
+//
+// Threads: any.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "merlin/base/bytes.h"
 #include "merlin/base/host_port.h"
@@ -32,6 +37,34 @@ struct ReplyMessage {
   std::string body;
 };
 
+// A consumer is to go on elsewhere in these queues.
+struct OffsetMove {
+  std::string broker_name;
+  std::string group;
+  std::string topic;
+  int64_t timestamp_ms = 0;  // what the operator asked for
+  std::map<int32_t, int64_t> offsets;
+};
+
+enum class ClientVerb : uint8_t {
+  consume_status,    // which offset is the client at?
+  running_info,      // threads, queues, numbers
+  consume_directly,  // consume the message in the body, now
+};
+
+struct ClientQuestion {
+  ClientVerb verb = ClientVerb::running_info;
+  std::vector<std::pair<std::string, std::string>> fields;  // with the names of the remoting protocol
+  std::string body;
+};
+
+struct ClientAnswer {
+  int32_t code = 0;
+  std::string remark;
+  std::vector<std::pair<std::string, std::string>> fields;
+  std::string body;
+};
+
 class ClientChannel {
  public:
   virtual ~ClientChannel() = default;
@@ -40,9 +73,12 @@ class ClientChannel {
   virtual bool is_open() const = 0;
   // One-way; any thread.
   virtual void notify_consumer_ids_changed(const std::string& group) = 0;
-  // Any thread; `done` runs once, on any thread, never inside of the call: with the client's verdict, or
+  // `language` as in ClientInfo: some clients read another form of the table. One-way; any thread.
+  virtual void move_offsets(const OffsetMove& move, const std::string& language) = 0;
+  // Any thread; `done` of these two runs once, on any thread, never inside of the call: with the client's verdict, or
   // Errc::timeout, Errc::closed, Errc::limit.
   virtual void push_reply(const ReplyMessage& reply, int64_t timeout_ms, std::function<void(Status)> done) = 0;
+  virtual void ask(ClientQuestion question, int64_t timeout_ms, std::function<void(Result<ClientAnswer>)> done) = 0;
 };
 
 using ClientChannelPtr = std::shared_ptr<ClientChannel>;

@@ -23,7 +23,8 @@ enum class Outcome : uint8_t {
   subscription_not_latest,
   query_not_found,
   consumer_not_online,
-  needs_worker,  // not an answer: the work may block and must be repeated on a worker
+  consume_timeout,  // a client did not answer in time
+  needs_worker,     // not an answer: the work may block and must be repeated on a worker
 };
 
 // `remark` goes to the client as it is: what, why, the value and the limit.

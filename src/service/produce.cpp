@@ -418,10 +418,12 @@ int64_t Produce::append(ProduceBurst& burst) {
   const int64_t end = store_.append(burst.items, burst.scratch);
   int64_t stored = 0;
   int64_t bytes = 0;
+  PutRun topics(stats_.table());
   for (const store::AppendItem& item : burst.items) {
     if (item.code == store::AppendCode::ok) {
       stored += item.count;
       bytes += item.size;
+      topics.add(item.spec.topic, item.count, item.size, !item.joined_to_previous);
     }
   }
   stats_.add_put(stored, bytes);

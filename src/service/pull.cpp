@@ -117,9 +117,16 @@ void Pull::read(const PullRequest& request, const PullPlan& plan, store::GetResu
   limits.count_in_memory_max = static_cast<int32_t>(limits_.count_in_memory_max.load(std::memory_order_relaxed));
   limits.bytes_on_disk_max = static_cast<int32_t>(limits_.bytes_on_disk_max.load(std::memory_order_relaxed));
   limits.count_on_disk_max = static_cast<int32_t>(limits_.count_on_disk_max.load(std::memory_order_relaxed));
+  const int64_t begin_ms = mode == store::ReadMode::no_wait ? 0 : stats_.now_ms();
   store_.get(plan.queue, request.queue_offset, limits, plan.filter.get(), out, mode);
   if (out.cold) return;
   stats_.add_get(out.status == store::GetStatus::found, out.message_count);
+  if (out.message_count > 0) {
+    // What stands in memory is found within the millisecond.
+    const int64_t latency_ms = mode == store::ReadMode::no_wait ? 0 : stats_.now_ms() - begin_ms;
+    stats_.table().group_get(request.group, request.topic, request.queue_id, out.message_count,
+                             static_cast<int64_t>(out.bytes.bytes), latency_ms);
+  }
   offsets_.commit_pull(request.group, request.topic, request.queue_id, out.next_begin_offset);
 }
 

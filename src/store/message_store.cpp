@@ -164,6 +164,34 @@ int64_t MessageStore::store_timestamp(const ConsumeQueue* queue, int64_t offset)
   return queue == nullptr ? -1 : impl_->store_timestamp(*queue, offset);
 }
 
+std::vector<QueueEntry> MessageStore::entries(const ConsumeQueue* queue, int64_t offset, int32_t count) const {
+  std::vector<QueueEntry> out;
+  if (queue == nullptr || offset < 0 || count <= 0) return out;
+  const int64_t end = offset + count;
+  std::array<QueueUnit, 256> units;
+  std::array<BatchUnit, 256> batches;
+  while (offset < end) {
+    const size_t wanted = std::min<size_t>(units.size(), static_cast<size_t>(end - offset));
+    if (queue->is_batch()) {
+      const size_t found = queue->read_batches(offset, {batches.data(), wanted});
+      for (size_t i = 0; i < found && batches[i].base < end; ++i) {
+        const QueueUnit& unit = batches[i].unit;
+        out.push_back({batches[i].base, unit.physical_offset, unit.size, unit.tags_code});
+      }
+      if (found == 0) break;
+      offset = std::max(offset + 1, batches[found - 1].end());
+    } else {
+      const size_t found = queue->read(offset, {units.data(), wanted});
+      for (size_t i = 0; i < found; ++i) {
+        out.push_back({offset + static_cast<int64_t>(i), units[i].physical_offset, units[i].size, units[i].tags_code});
+      }
+      if (found == 0) break;
+      offset += static_cast<int64_t>(found);
+    }
+  }
+  return out;
+}
+
 bool MessageStore::is_in_memory(const ConsumeQueue* queue, int64_t offset) const {
   QueueUnit unit;
   if (queue == nullptr || queue->read(offset, {&unit, 1}) == 0) return false;

@@ -229,6 +229,14 @@ enum class DurableCode { durable, timed_out, failed };
 
 enum class KeyKind { key, tag };  // key: a word of KEYS or a unique id
 
+// One unit of the queue index, as it stands there.
+struct QueueEntry {
+  int64_t queue_offset = 0;
+  int64_t physical_offset = 0;
+  int32_t size = 0;
+  int64_t tags_code = 0;
+};
+
 struct QueueName {
   std::string topic;
   int32_t queue_id = 0;
@@ -301,6 +309,9 @@ class MessageStore {
   int64_t min_offset(const ConsumeQueue* queue) const;
   int64_t max_offset(const ConsumeQueue* queue) const;
   int64_t offset_by_time(const ConsumeQueue* queue, int64_t timestamp_ms, Boundary boundary) const;
+  // What the queue index has from `offset` on, up to `count` offsets further. A batch queue has one entry for each
+  // record.
+  std::vector<QueueEntry> entries(const ConsumeQueue* queue, int64_t offset, int32_t count) const;
   // Store time of the message at a queue offset; -1 when there is none.
   int64_t store_timestamp(const ConsumeQueue* queue, int64_t offset) const;
   // Whether the message at this offset is within the hot share of memory (decides where new groups start).

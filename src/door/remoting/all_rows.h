@@ -11,8 +11,10 @@
 #include "door/remoting/produce.h"
 #include "door/remoting/pull.h"
 #include "door/remoting/queries.h"
+#include "door/remoting/relay.h"
 #include "door/remoting/reply.h"
 #include "door/remoting/static_topics.h"
+#include "door/remoting/stats.h"
 #include "door/remoting/topics.h"
 
 namespace merlin::door {
@@ -44,8 +46,9 @@ constexpr bool all_different(const std::array<int32_t, N>& codes) {
 
 }  // namespace detail
 
-inline constexpr auto implemented_codes = detail::codes_of<ProduceDoor, PullDoor, ClientsDoor, OffsetsDoor, TopicsDoor,
-                                                           StaticTopicsDoor, QueriesDoor, BrokerAdminDoor, ReplyDoor>();
+inline constexpr auto implemented_codes =
+    detail::codes_of<ProduceDoor, PullDoor, ClientsDoor, OffsetsDoor, TopicsDoor, StaticTopicsDoor, QueriesDoor,
+                     BrokerAdminDoor, RelayDoor, StatsDoor, ReplyDoor>();
 static_assert(detail::all_different(implemented_codes), "two families claim one request code");
 
 // Known to RocketMQ's broker, answered 3 REQUEST_CODE_NOT_SUPPORTED by this build, each with the feature it waits for.
@@ -64,16 +67,7 @@ inline constexpr NotSupported not_supported_codes[] = {
     {53, "ACL of 4.4 to 5.2, which 5.3 dropped"},
     {60, "timers"},
     {61, "timers"},
-    {223, "offset reset"},
-    {303, "consume time span"},
-    {307, "relaying to clients"},
-    {308, "offset correction"},
-    {309, "relaying to clients"},
-    {314, "cloning of offsets"},
-    {317, "consume statistics of the whole broker"},
-    {321, "dump of a consume queue"},
     {323, "transactions"},
-    {345, "subscriptions by consumer"},
     {353, "read bans of groups"},
     {354, "the RocksDB queue index"},
     {355, "the RocksDB queue index"},

@@ -36,6 +36,8 @@ int32_t response_code_of(service::Outcome outcome) {
       return rc::query_not_found;
     case Outcome::consumer_not_online:
       return rc::consumer_not_online;
+    case Outcome::consume_timeout:
+      return rc::consume_msg_timeout;
     case Outcome::needs_worker:
       break;
   }

@@ -188,10 +188,4 @@ void BrokerAdminDoor::clean_expired_queues(rpc::Request& request) {
   request.reply(rc::success);
 }
 
-void BrokerAdminDoor::stats_data(rpc::Request& request) {
-  const auto header = header_or_answer<StatsDataHeader>(request);
-  if (!header) return;
-  request.reply(rc::system_error, fmt::format("The stats <{}> <{}> not exist", header->stats_name, header->stats_key));
-}
-
 }  // namespace merlin::door

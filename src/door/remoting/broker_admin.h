@@ -39,7 +39,6 @@ class BrokerAdminDoor {
   void runtime_info(rpc::Request& request);
   void get_config(rpc::Request& request);
   void update_config(rpc::Request& request);
-  void stats_data(rpc::Request& request);
   void delete_expired_log(rpc::Request& request);
   void clean_expired_queues(rpc::Request& request);
 
@@ -70,7 +69,6 @@ class BrokerAdminDoor {
        &BrokerAdminDoor::delete_expired_log},
       {wire::request_code::clean_expired_consumequeue, rpc::Lane::worker, rpc::Ports::all,
        &BrokerAdminDoor::clean_expired_queues},
-      {wire::request_code::view_broker_stats_data, rpc::Lane::worker, rpc::Ports::all, &BrokerAdminDoor::stats_data},
   };
 };
 

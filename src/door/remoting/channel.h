@@ -23,13 +23,14 @@ class RemotingChannel final : public service::ClientChannel {
   const std::string& remote_text() const override { return remote_; }
   bool is_open() const override { return connection_->is_open(); }
   void notify_consumer_ids_changed(const std::string& group) override {
-    const auto connection = connection_;
-    if (!connection->is_open()) return;
     rpc::Call call;
     call.code = wire::request_code::notify_consumer_ids_changed;
     call.ext.emplace_back("consumerGroup", group);
-    dispatcher_.call_oneway(*connection, call);
+    tell(call);
   }
+  void move_offsets(const service::OffsetMove& move, const std::string& language) override;
+  void ask(service::ClientQuestion question, int64_t timeout_ms,
+           std::function<void(Result<service::ClientAnswer>)> done) override;
 
   void push_reply(const service::ReplyMessage& reply, int64_t timeout_ms, std::function<void(Status)> done) override {
     rpc::Call call;
@@ -57,6 +58,11 @@ class RemotingChannel final : public service::ClientChannel {
   }
 
  private:
+  void tell(const rpc::Call& call) {
+    const auto connection = connection_;
+    if (connection->is_open()) dispatcher_.call_oneway(*connection, call);
+  }
+
   const std::shared_ptr<net::Connection> connection_;
   rpc::Dispatcher& dispatcher_;
   const uint64_t id_;

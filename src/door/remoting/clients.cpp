@@ -69,6 +69,10 @@ Json connection_json(const service::ClientInfo& c) {
 
 }  // namespace
 
+std::string subscription_text(const service::Subscription& subscription) {
+  return subscription_json(subscription).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 ClientsDoor::ClientsDoor(const Clock& clock, rpc::Dispatcher& dispatcher, service::Clients& clients,
                          meta::TopicTable& topics, meta::SubscriptionGroups& groups, Rules rules)
     : clock_(clock), dispatcher_(dispatcher), clients_(clients), topics_(topics), groups_(groups), rules_(rules) {}

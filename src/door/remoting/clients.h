@@ -66,4 +66,7 @@ class ClientsDoor {
   };
 };
 
+// The JSON of Apache's SubscriptionData.
+std::string subscription_text(const service::Subscription& subscription);
+
 }  // namespace merlin::door

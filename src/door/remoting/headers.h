@@ -211,10 +211,99 @@ struct ResetOffsetHeader {
   int32_t queue_id = -1;          // negative: all queues
   std::optional<int64_t> offset;  // -1: by timestamp
   int64_t timestamp = 0;          // -1: to the end
+  bool force = false;
   using H = ResetOffsetHeader;
+  static constexpr auto fields = std::make_tuple(required("topic", &H::topic), required("group", &H::group),
+                                                 optional("queueId", &H::queue_id), optional("offset", &H::offset),
+                                                 required("timestamp", &H::timestamp), optional("isForce", &H::force));
+};
+
+// GET_CONSUMER_RUNNING_INFO.
+struct RunningInfoHeader {
+  std::string_view consumer_group;
+  std::string_view client_id;
+  using H = RunningInfoHeader;
   static constexpr auto fields =
-      std::make_tuple(required("topic", &H::topic), required("group", &H::group), optional("queueId", &H::queue_id),
-                      optional("offset", &H::offset), required("timestamp", &H::timestamp));
+      std::make_tuple(required("consumerGroup", &H::consumer_group), required("clientId", &H::client_id));
+};
+
+// CONSUME_MESSAGE_DIRECTLY.
+struct ConsumeDirectlyHeader {
+  std::string_view consumer_group;
+  std::string_view client_id;
+  std::string_view msg_id;
+  std::string_view topic;
+  using H = ConsumeDirectlyHeader;
+  static constexpr auto fields =
+      std::make_tuple(required("consumerGroup", &H::consumer_group), optional("clientId", &H::client_id),
+                      optional("msgId", &H::msg_id), optional("topic", &H::topic));
+};
+
+// INVOKE_BROKER_TO_GET_CONSUMER_STATUS.
+struct ConsumeStatusHeader {
+  std::string_view topic;
+  std::string_view group;
+  std::string_view client_id;
+  using H = ConsumeStatusHeader;
+  static constexpr auto fields = std::make_tuple(required("topic", &H::topic), required("group", &H::group),
+                                                 optional("clientAddr", &H::client_id));
+};
+
+struct CloneOffsetHeader {
+  std::string_view source_group;
+  std::string_view target_group;
+  std::string_view topic;
+  bool offline = false;
+  using H = CloneOffsetHeader;
+  static constexpr auto fields =
+      std::make_tuple(required("srcGroup", &H::source_group), required("destGroup", &H::target_group),
+                      optional("topic", &H::topic), optional("offline", &H::offline));
+};
+
+// QUERY_CORRECTION_OFFSET.
+struct CorrectionHeader {
+  std::string_view filter_groups;
+  std::string_view compare_group;
+  std::string_view topic;
+  using H = CorrectionHeader;
+  static constexpr auto fields =
+      std::make_tuple(optional("filterGroups", &H::filter_groups), required("compareGroup", &H::compare_group),
+                      required("topic", &H::topic));
+};
+
+// GET_BROKER_CONSUME_STATS.
+struct BrokerConsumeStatsHeader {
+  bool is_order = false;
+  using H = BrokerConsumeStatsHeader;
+  static constexpr auto fields = std::make_tuple(required("isOrder", &H::is_order));
+};
+
+// QUERY_CONSUME_TIME_SPAN.
+struct TopicGroupHeader {
+  std::string_view topic;
+  std::string_view group;
+  using H = TopicGroupHeader;
+  static constexpr auto fields = std::make_tuple(required("topic", &H::topic), required("group", &H::group));
+};
+
+// QUERY_SUBSCRIPTION_BY_CONSUMER.
+struct GroupTopicHeader {
+  std::string_view group;
+  std::string_view topic;
+  using H = GroupTopicHeader;
+  static constexpr auto fields = std::make_tuple(required("group", &H::group), optional("topic", &H::topic));
+};
+
+struct QueryConsumeQueueHeader {
+  std::string_view topic;
+  int32_t queue_id = 0;
+  int64_t index = 0;
+  int32_t count = 0;
+  std::string_view consumer_group;
+  using H = QueryConsumeQueueHeader;
+  static constexpr auto fields =
+      std::make_tuple(optional("topic", &H::topic), optional("queueId", &H::queue_id), optional("index", &H::index),
+                      optional("count", &H::count), optional("consumerGroup", &H::consumer_group));
 };
 
 struct StatsDataHeader {

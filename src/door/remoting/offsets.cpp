@@ -1,9 +1,8 @@
 #include "door/remoting/offsets.h"
 
-#include <map>
-
 #include "door/remoting/answer.h"
 #include "door/remoting/json_text.h"
+#include "merlin/base/log.h"
 
 namespace merlin::door {
 
@@ -49,7 +48,8 @@ std::optional<LockRequest> lock_request(rpc::Request& request) {
 
 OffsetsDoor::OffsetsDoor(std::string broker_name, store::MessageStore& store, meta::TopicTable& topics,
                          StaticQueues static_queues, meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets,
-                         service::QueueLocks& locks, const std::atomic<int64_t>& server_side_reset)
+                         service::QueueLocks& locks, service::OffsetAdmin& admin,
+                         const std::atomic<int64_t>& server_side_reset)
     : broker_name_(std::move(broker_name)),
       store_(store),
       topics_(topics),
@@ -57,6 +57,7 @@ OffsetsDoor::OffsetsDoor(std::string broker_name, store::MessageStore& store, me
       groups_(groups),
       offsets_(offsets),
       locks_(locks),
+      admin_(admin),
       server_side_reset_(server_side_reset) {}
 
 void OffsetsDoor::query(rpc::Request& request) {
@@ -170,52 +171,45 @@ void OffsetsDoor::unlock(rpc::Request& request) {
   request.reply(rc::success);
 }
 
-int64_t OffsetsDoor::offset_by_time(std::string_view topic, int32_t queue_id, int64_t timestamp_ms) const {
-  const store::ConsumeQueue* queue = store_.find_queue(topic, queue_id);
-  if (queue == nullptr) return 0;
-  if (timestamp_ms < 0) return store_.max_offset(queue);
-  return store_.offset_by_time(queue, timestamp_ms, store::Boundary::lower);
-}
-
 void OffsetsDoor::reset(rpc::Request& request) {
   const auto header = header_or_answer<ResetOffsetHeader>(request);
   if (!header) return;
-  const std::string topic_name(header->topic);
-  const std::string group(header->group);
-  if (server_side_reset_.load(std::memory_order_relaxed) == 0) {
-    return request.reply(rc::request_code_not_supported,
-                         "offset reset by pushing it to the clients is not built: set useServerSideResetOffset=true");
-  }
-  const auto topic = topics_.find(topic_name);
-  if (!topic) return request.reply(rc::topic_not_exist, "Topic " + topic_name + " does not exist");
-  if (!groups_.contains(group)) {
-    return request.reply(rc::subscription_group_not_exist, "Group " + group + " does not exist");
-  }
-  std::map<int32_t, int64_t> targets;
-  if (header->queue_id >= 0) {
-    int64_t offset = header->offset.value_or(-1);
-    if (offset == -1) {
-      offset = offset_by_time(topic_name, header->queue_id, header->timestamp);
-    } else {
-      const store::ConsumeQueue* queue = store_.find_queue(topic_name, header->queue_id);
-      const int64_t min_offset = queue == nullptr ? 0 : store_.min_offset(queue);
-      const int64_t max_offset = queue == nullptr ? 0 : store_.max_offset(queue);
-      if ((min_offset >= 0 && offset < min_offset) || offset > max_offset + 1) {
-        return request.reply(rc::system_error, "Target offset " + std::to_string(offset) +
-                                                   " not in consume queue range [" + std::to_string(min_offset) + "-" +
-                                                   std::to_string(max_offset) + "]");
-      }
-    }
-    targets[header->queue_id] = offset;
-  } else {
-    for (int32_t i = 0; i < topic->read_queue_nums; ++i) targets[i] = offset_by_time(topic_name, i, header->timestamp);
-  }
-  if (targets.empty()) return request.reply(rc::system_error, "No queues to reset.");
+  const std::string topic(header->topic);
+  const service::ResetAsk ask{std::string(header->group), topic,        header->queue_id, header->offset,
+                              header->timestamp,          header->force};
+  log_info("admin", "reset of the offsets of group {} in topic {} by {}: queue {}, offset {}, time {}, force {}",
+           ask.group, ask.topic, request.connection().remote_text(), ask.queue_id, ask.offset.value_or(-1),
+           ask.timestamp_ms, ask.force);
+  meta::QueueOffsets moved;
+  const bool here = server_side_reset_.load(std::memory_order_relaxed) != 0;
+  const service::Refusal refusal = here ? admin_.reset_on_server(ask, moved) : admin_.reset_by_clients(ask, moved);
+  if (!refusal.ok()) return refuse(request, refusal);
   std::string body = "{\"offsetTable\":{";
-  for (const auto& [queue_id, offset] : targets) {
-    offsets_.assign_reset(group, topic_name, queue_id, offset);
+  for (const auto& [queue_id, offset] : moved) {
     if (body.back() != '{') body += ',';
-    body += message_queue_text(broker_name_, queue_id, topic_name) + ":" + std::to_string(offset);
+    body += message_queue_text(broker_name_, queue_id, topic) + ":" + std::to_string(offset);
+  }
+  request.reply_text(rc::success, body + "}}");
+}
+
+void OffsetsDoor::clone(rpc::Request& request) {
+  const auto header = header_or_answer<CloneOffsetHeader>(request);
+  if (!header) return;
+  const bool blank = header->topic.find_first_not_of(' ') == std::string_view::npos;
+  const service::Refusal refusal = admin_.clone(header->source_group, header->target_group,
+                                                blank ? std::string_view() : header->topic, header->offline);
+  if (!refusal.ok()) return refuse(request, refusal);
+  request.reply(rc::success);
+}
+
+void OffsetsDoor::correction(rpc::Request& request) {
+  const auto header = header_or_answer<CorrectionHeader>(request);
+  if (!header) return;
+  std::string body = "{\"correctionOffsets\":{";
+  for (const auto& [queue_id, offset] :
+       admin_.correction(header->topic, header->filter_groups, header->compare_group)) {
+    if (body.back() != '{') body += ',';
+    body += std::to_string(queue_id) + ":" + std::to_string(offset);
   }
   request.reply_text(rc::success, body + "}}");
 }

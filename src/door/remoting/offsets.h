@@ -1,5 +1,6 @@
 // Offsets and order: QUERY/UPDATE_CONSUMER_OFFSET, GET_MAX/MIN_OFFSET, SEARCH_OFFSET_BY_TIMESTAMP,
-// GET_EARLIEST_MSG_STORETIME, LOCK/UNLOCK_BATCH_MQ, INVOKE_BROKER_TO_RESET_OFFSET.
+// GET_EARLIEST_MSG_STORETIME, LOCK/UNLOCK_BATCH_MQ, INVOKE_BROKER_TO_RESET_OFFSET, CLONE_GROUP_OFFSET,
+// QUERY_CORRECTION_OFFSET.
 //
 // Threads: reactors; memory only (a search by time may read old queue files, so it runs on a worker).
 #pragma once
@@ -11,6 +12,7 @@
 #include "meta/subscription_group.h"
 #include "meta/topic_config.h"
 #include "rpc/dispatcher.h"
+#include "service/offset_admin.h"
 #include "service/queue_locks.h"
 #include "store/message_store.h"
 
@@ -20,7 +22,7 @@ class OffsetsDoor {
  public:
   OffsetsDoor(std::string broker_name, store::MessageStore& store, meta::TopicTable& topics, StaticQueues static_queues,
               meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, service::QueueLocks& locks,
-              const std::atomic<int64_t>& server_side_reset);
+              service::OffsetAdmin& admin, const std::atomic<int64_t>& server_side_reset);
 
  private:
   void query(rpc::Request& request);
@@ -33,7 +35,8 @@ class OffsetsDoor {
   void lock(rpc::Request& request);
   void unlock(rpc::Request& request);
   void reset(rpc::Request& request);
-  int64_t offset_by_time(std::string_view topic, int32_t queue_id, int64_t timestamp_ms) const;
+  void clone(rpc::Request& request);
+  void correction(rpc::Request& request);
 
   const std::string broker_name_;
   store::MessageStore& store_;
@@ -42,6 +45,7 @@ class OffsetsDoor {
   meta::SubscriptionGroups& groups_;
   meta::ConsumerOffsets& offsets_;
   service::QueueLocks& locks_;
+  service::OffsetAdmin& admin_;
   const std::atomic<int64_t>& server_side_reset_;
 
  public:
@@ -55,6 +59,8 @@ class OffsetsDoor {
       {wire::request_code::lock_batch_mq, rpc::Lane::reactor, rpc::Ports::all, &OffsetsDoor::lock},
       {wire::request_code::unlock_batch_mq, rpc::Lane::reactor, rpc::Ports::all, &OffsetsDoor::unlock},
       {wire::request_code::invoke_broker_to_reset_offset, rpc::Lane::worker, rpc::Ports::all, &OffsetsDoor::reset},
+      {wire::request_code::clone_group_offset, rpc::Lane::worker, rpc::Ports::all, &OffsetsDoor::clone},
+      {wire::request_code::query_correction_offset, rpc::Lane::worker, rpc::Ports::all, &OffsetsDoor::correction},
   };
 };
 

@@ -164,7 +164,8 @@ void PullDoor::handle(rpc::Request& request) {
   if (const service::Refusal refusal = pull_.plan(pull, plan); !refusal.ok()) return refuse(request, refusal);
   store::GetResult& result = reactors_[request.connection().reactor().index()].result;
   pull_.read(pull, plan, result, store::ReadMode::no_wait);
-  pull_.commit_carried_offset(pull);
+  // Who is being sent elsewhere says where it came from.
+  if (result.status != store::GetStatus::offset_reset) pull_.commit_carried_offset(pull);
   if (result.cold) return read_cold(std::make_shared<Held>(pull, std::move(plan), mapped, request.defer()));
   const bool may_wait = (pull.sys_flag & service::pull_flag::suspend) != 0 && !request.command().is_oneway();
   if (may_wait && outcome_of(mapped, pull.queue_offset, result).code == rc::pull_not_found) {

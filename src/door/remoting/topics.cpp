@@ -157,25 +157,6 @@ void TopicsDoor::topic_config(rpc::Request& request) {
   request.reply_text(rc::success, topic->json(mapping == nullptr ? std::string() : mapping->json()));
 }
 
-void TopicsDoor::topic_stats(rpc::Request& request) {
-  const auto header = header_or_answer<TopicHeader>(request);
-  if (!header) return;
-  const auto topic = topics_.find(header->topic);
-  if (!topic) return request.reply(rc::topic_not_exist, "topic[" + std::string(header->topic) + "] not exist");
-  std::string body = "{\"offsetTable\":{";
-  for (int32_t i = 0; i < std::max(topic->read_queue_nums, topic->write_queue_nums); ++i) {
-    const store::ConsumeQueue* queue = store_.find_queue(header->topic, i);
-    const int64_t min_offset = queue == nullptr ? 0 : std::max<int64_t>(store_.min_offset(queue), 0);
-    const int64_t max_offset = queue == nullptr ? 0 : std::max<int64_t>(store_.max_offset(queue), 0);
-    const int64_t last_ms = max_offset > 0 ? store_.store_timestamp(queue, max_offset - 1) : 0;
-    if (body.back() != '{') body += ',';
-    body += message_queue_text(settings_.broker_name, i, header->topic) +
-            ":{\"lastUpdateTimestamp\":" + std::to_string(last_ms) + ",\"maxOffset\":" + std::to_string(max_offset) +
-            ",\"minOffset\":" + std::to_string(min_offset) + "}";
-  }
-  request.reply_text(rc::success, body + "},\"topicPutTps\":0.0}");
-}
-
 void TopicsDoor::consumed_by(rpc::Request& request) {
   const auto header = header_or_answer<TopicHeader>(request);
   if (!header) return;
@@ -242,64 +223,6 @@ void TopicsDoor::group_config(rpc::Request& request) {
                          "No group in this broker. group: " + std::string(header->group));
   }
   request.reply_text(rc::success, group->json());
-}
-
-std::vector<std::string> TopicsDoor::topics_of_group(const ConsumeStatsHeader& header) const {
-  std::vector<std::string> out;
-  std::set<std::string_view> seen;
-  std::string_view list = header.topic_list;
-  while (!list.empty()) {
-    const size_t end = list.find(';');
-    // Each topic once: its queues are listed, so a list that repeats a name would make an answer without end.
-    const std::string_view name = list.substr(0, end);
-    if (!name.empty() && seen.insert(name).second) out.emplace_back(name);
-    list = end == std::string_view::npos ? std::string_view() : list.substr(end + 1);
-  }
-  if (!out.empty()) return out;
-  if (trimmed(header.topic).empty()) {
-    for (const std::string& topic : offsets_.topics_of(header.consumer_group)) out.push_back(topic);
-  } else {
-    out.emplace_back(header.topic);
-  }
-  const auto group = clients_.consumer_group(header.consumer_group);
-  if (group && !group->subscriptions.empty()) {
-    std::erase_if(out, [&](const std::string& topic) {
-      return std::none_of(group->subscriptions.begin(), group->subscriptions.end(),
-                          [&](const auto& s) { return s->topic == topic; });
-    });
-  }
-  return out;
-}
-
-std::string TopicsDoor::queue_stats(std::string_view group, std::string_view topic, int32_t queue_id) const {
-  const store::ConsumeQueue* queue = store_.find_queue(topic, queue_id);
-  const int64_t broker_offset = queue == nullptr ? 0 : std::max<int64_t>(store_.max_offset(queue), 0);
-  // -1 of a static topic's queue says "look at the broker where the queue was before".
-  const int64_t least_offset = mappings_.find(topic) == nullptr ? 0 : -1;
-  const int64_t consumer_offset = std::max(offsets_.query(group, topic, queue_id), least_offset);
-  const int64_t pull_offset = std::max(consumer_offset, offsets_.query_pull(group, topic, queue_id));
-  const int64_t last_ms = consumer_offset > 0 && queue != nullptr
-                              ? std::max<int64_t>(store_.store_timestamp(queue, consumer_offset - 1), 0)
-                              : 0;
-  return message_queue_text(settings_.broker_name, queue_id, topic) +
-         ":{\"brokerOffset\":" + std::to_string(broker_offset) +
-         ",\"consumerOffset\":" + std::to_string(consumer_offset) + ",\"lastTimestamp\":" + std::to_string(last_ms) +
-         ",\"pullOffset\":" + std::to_string(pull_offset) + "}";
-}
-
-void TopicsDoor::consume_stats(rpc::Request& request) {
-  const auto header = header_or_answer<ConsumeStatsHeader>(request);
-  if (!header) return;
-  std::string body = "{\"consumeTps\":0.0,\"offsetTable\":{";
-  for (const std::string& name : topics_of_group(*header)) {
-    const auto topic = topics_.find(name);
-    if (!topic) continue;
-    for (int32_t i = 0; i < topic->read_queue_nums; ++i) {
-      if (body.back() != '{') body += ',';
-      body += queue_stats(header->consumer_group, name, i);
-    }
-  }
-  request.reply_text(rc::success, body + "}}");
 }
 
 void TopicsDoor::topics_by_consumer(rpc::Request& request) {

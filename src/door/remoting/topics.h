@@ -42,7 +42,6 @@ class TopicsDoor {
   void clean_unused(rpc::Request& request);
   void all_topics(rpc::Request& request);
   void topic_config(rpc::Request& request);
-  void topic_stats(rpc::Request& request);
   void consumed_by(rpc::Request& request);
   void system_topics(rpc::Request& request);
   void update_group(rpc::Request& request);
@@ -50,12 +49,8 @@ class TopicsDoor {
   void delete_group(rpc::Request& request);
   void all_groups(rpc::Request& request);
   void group_config(rpc::Request& request);
-  void consume_stats(rpc::Request& request);
   void topics_by_consumer(rpc::Request& request);
   void all_offsets(rpc::Request& request);
-
-  std::vector<std::string> topics_of_group(const ConsumeStatsHeader& header) const;
-  std::string queue_stats(std::string_view group, std::string_view topic, int32_t queue_id) const;
 
   const TopicsDoorSettings settings_;
   store::MessageStore& store_;
@@ -76,7 +71,6 @@ class TopicsDoor {
       {wire::request_code::clean_unused_topic, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::clean_unused},
       {wire::request_code::get_all_topic_config, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::all_topics},
       {wire::request_code::get_topic_config, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::topic_config},
-      {wire::request_code::get_topic_stats_info, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::topic_stats},
       {wire::request_code::query_topic_consume_by_who, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::consumed_by},
       {wire::request_code::get_system_topic_list_from_broker, rpc::Lane::worker, rpc::Ports::all,
        &TopicsDoor::system_topics},
@@ -88,7 +82,6 @@ class TopicsDoor {
       {wire::request_code::get_all_subscriptiongroup_config, rpc::Lane::worker, rpc::Ports::all,
        &TopicsDoor::all_groups},
       {wire::request_code::get_subscriptiongroup_config, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::group_config},
-      {wire::request_code::get_consume_stats, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::consume_stats},
       {wire::request_code::query_topics_by_consumer, rpc::Lane::worker, rpc::Ports::all,
        &TopicsDoor::topics_by_consumer},
       {wire::request_code::get_all_consumer_offset, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::all_offsets},

@@ -139,9 +139,9 @@ TEST_F(OffsetsTest, RemoveAndClone) {
   offsets_.remove("h", "TT");
   EXPECT_EQ(offsets_.topics_of("h"), (std::set<std::string>{"%RETRY%g"}));
   ASSERT_TRUE(offsets_.commit("gg", "TT", 4, 44));
-  offsets_.clone("gg", "new", "TT");
+  EXPECT_TRUE(offsets_.clone("gg", "new", "TT"));
   EXPECT_EQ(offsets_.query_all("new", "TT"), (QueueOffsets{{0, 1}, {4, 44}}));
-  offsets_.clone("absent", "new", "TT");
+  EXPECT_TRUE(offsets_.clone("absent", "new", "TT"));
   EXPECT_EQ(offsets_.query("new", "TT", 4), 44);
 }
 

@@ -12,6 +12,8 @@ class FakeChannel final : public ClientChannel {
   const std::string& remote_text() const override { return remote_; }
   bool is_open() const override { return open; }
   void notify_consumer_ids_changed(const std::string& group) override { told.push_back(group); }
+  void move_offsets(const OffsetMove&, const std::string&) override {}
+  void ask(ClientQuestion, int64_t, std::function<void(Result<ClientAnswer>)>) override {}
   void push_reply(const ReplyMessage&, int64_t, std::function<void(Status)>) override {}
   bool open = true;
   std::vector<std::string> told;

@@ -59,6 +59,8 @@ class FakeChannel final : public ClientChannel {
   bool is_open() const override { return true; }
   void notify_consumer_ids_changed(const std::string&) override { ++told; }
   void push_reply(const ReplyMessage&, int64_t, std::function<void(Status)>) override {}
+  void move_offsets(const OffsetMove&, const std::string&) override {}
+  void ask(ClientQuestion, int64_t, std::function<void(Result<ClientAnswer>)>) override {}
   std::atomic<int> told{0};
 
  private:
