@@ -81,6 +81,11 @@ final class Cluster implements AutoCloseable {
   final List<Broker> brokers = new ArrayList<>();
 
   Cluster(Path dir, Path stores) throws Exception {
+    this(dir, stores, "NAMESRV_CMD");
+  }
+
+  /** The command of the name server is the value of an environment variable. */
+  Cluster(Path dir, Path stores, String variable) throws Exception {
     this.dir = Files.createDirectories(dir);
     this.stores = Files.createDirectories(stores);
     int port = Ports.pick(0);
@@ -89,7 +94,7 @@ final class Cluster implements AutoCloseable {
     keys.put("kvConfigPath", dir.resolve("kvConfig.json").toString());
     keys.put("configStorePath", dir.resolve("namesrv.store.properties").toString());
     keys.putAll(words("NAMESRV_EXTRA"));
-    namesrv = new ServerProcess("namesrv", dir, port, "NAMESRV_CMD", keys);
+    namesrv = new ServerProcess("namesrv", dir, port, variable, keys);
   }
 
   String namesrvAddr() {

@@ -1,0 +1,303 @@
+package conformance;
+
+import java.io.PrintStream;
+import java.lang.reflect.Field;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageConst;
+import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.tools.command.MQAdminStartup;
+import org.apache.rocketmq.tools.command.SubCommand;
+import org.apache.rocketmq.tools.command.offset.GetConsumerStatusCommand;
+import org.apache.rocketmq.tools.command.offset.ResetOffsetByTimeOldCommand;
+
+/**
+ * The same commands of the real mqadmin against two makes of server in the same state: their outputs have the same lines once numbers, addresses, ids and
+ * times are out of them. Arguments: directory for logs, for stores, then patterns of labels.
+ * NAMESRV_CMD and BROKER_CMD name one make, OTHER_NAMESRV_CMD and OTHER_BROKER_CMD the other, which is right by definition.
+ */
+public final class AdminShapes {
+  private static final String TOPIC = "T_shapes";
+  private static final String OTHER_TOPIC = "T_shapes_other";
+  private static final String GROUP = "G_shapes";
+  private static final String SOURCE = "G_shapes_source";
+  private static final String TARGET = "G_shapes_target";
+  private static final String BROKER = "broker-shapes";
+  private static final int MESSAGES = 20;
+
+  private final Map<String, SubCommand> commands = new LinkedHashMap<>();
+  private final Path dir;
+  private final Path stores;
+  private final List<String> patterns;
+
+  private AdminShapes(Path dir, Path stores, List<String> patterns) throws Exception {
+    this.dir = dir;
+    this.stores = stores;
+    this.patterns = patterns;
+    MQAdminStartup.initCommand();
+    Field list = MQAdminStartup.class.getDeclaredField("SUB_COMMANDS");
+    list.setAccessible(true);
+    for (Object command : (List<?>) list.get(null)) {
+      commands.put(((SubCommand) command).commandName(), (SubCommand) command);
+    }
+    // They are there, but have no name in the program.
+    for (SubCommand command : List.of(new GetConsumerStatusCommand(), new ResetOffsetByTimeOldCommand())) {
+      commands.put(command.commandName(), command);
+    }
+  }
+
+  public static void main(String[] args) throws Exception {
+    PrintStream out = System.out;
+    Runtime.getRuntime().addShutdownHook(new Thread(ServerProcess::killAll));
+    AdminShapes shapes = new AdminShapes(Path.of(args[0]), Path.of(args[1]), Arrays.asList(args).subList(2, args.length));
+    Map<String, String> theirs = shapes.outputs("other", "OTHER_NAMESRV_CMD", "OTHER_BROKER_CMD");
+    Map<String, String> ours = shapes.outputs("ours", "NAMESRV_CMD", "BROKER_CMD");
+    Map<String, String> known = new LinkedHashMap<>();
+    for (String line : Files.readAllLines(Path.of(System.getProperty("shapes.differs")))) {
+      if (!line.startsWith("#") && line.contains(": ")) {
+        known.put(line.substring(0, line.indexOf(": ")), line.substring(line.indexOf(": ") + 2));
+      }
+    }
+    int failed = 0;
+    int skipped = 0;
+    for (String label : theirs.keySet()) {
+      TreeSet<String> missing = lines(label, theirs.get(label));
+      TreeSet<String> extra = lines(label, ours.getOrDefault(label, ""));
+      TreeSet<String> same = new TreeSet<>(missing);
+      same.retainAll(extra);
+      Files.writeString(shapes.dir.resolve(label.replace(' ', '_') + ".other.txt"), theirs.get(label));
+      Files.writeString(shapes.dir.resolve(label.replace(' ', '_') + ".ours.txt"), ours.getOrDefault(label, ""));
+      missing.removeAll(same);
+      extra.removeAll(same);
+      boolean good = missing.isEmpty() && extra.isEmpty();
+      if (!good && known.containsKey(label)) {
+        skipped++;
+        out.println("SKIP " + label + ": " + known.get(label));
+        continue;
+      }
+      failed += good ? 0 : 1;
+      out.println((good ? "PASS " : "FAIL ") + label);
+      missing.stream().limit(12).forEach(line -> out.println("    - " + line));
+      extra.stream().limit(12).forEach(line -> out.println("    + " + line));
+    }
+    out.println(theirs.size() - failed - skipped + " passed, " + failed + " failed, " + skipped + " skipped");
+    out.flush();
+    Runtime.getRuntime().halt(failed == 0 ? 0 : 1);
+  }
+
+  /** The different lines of an output without what changes from run to run. */
+  private static TreeSet<String> lines(String label, String output) {
+    TreeSet<String> result = new TreeSet<>();
+    for (String line : output.split("\n")) {
+      String text = line.replaceAll("(?:/?\\d+\\.\\d+\\.\\d+\\.\\d+)@[^\\s,\"]+", "CLIENT")
+          .replaceAll("/?(?:127\\.0\\.0\\.1|\\d+\\.\\d+\\.\\d+\\.\\d+):\\d+", "ADDRESS").replaceAll("\\b\\d+\\.\\d+\\.\\d+\\.\\d+\\b", "HOST")
+          .replaceAll("\\b[0-9A-F]{24,}\\b", "ID").replaceAll("\\d{4}-\\d\\d-\\d\\d[ T,#]\\d\\d:\\d\\d:\\d\\d(?:[:.,]\\d{3})?", "TIME")
+          .replaceAll("\\bV\\d+_\\d+_\\d+(?:_SNAPSHOT)?\\b", "VERSION").replaceAll("(?:^|(?<=[\\s:=]))/[\\w./-]*(?:shapes|/tmp)[\\w./-]*", "PATH")
+          .replaceAll("\\b\\d+ms\\b", "#ms").replaceAll("(?<![\\w%])-?\\d+(?:\\.\\d+)?(?:E-?\\d+)?(?![\\w%])", "#").replaceAll("\\s+", " ").trim();
+      if (text.isEmpty() || text.startsWith("at ") || text.startsWith("...")) {
+        continue;
+      }
+      // Keys only: values are those of another program.
+      if (label.startsWith("brokerStatus") || label.startsWith("getNamesrvConfig") || label.startsWith("consumerStatus")) {
+        text = text.replaceAll("[:=].*", "").replaceAll("#.*", "").trim();
+      }
+      result.add(text);
+    }
+    return result;
+  }
+
+  private final class Side {
+    final Cluster cluster;
+    final Cluster.Broker broker;
+    final Map<String, String> outputs = new LinkedHashMap<>();
+    final Map<String, AdminTool> open = new LinkedHashMap<>();
+    final AdminTool tool;
+
+    Side(String name, String namesrvCommand, String brokerCommand) throws Exception {
+      cluster = new Cluster(dir.resolve(name), stores.resolve(name), namesrvCommand);
+      broker = cluster.new Broker(BROKER, stores.resolve(name).resolve(BROKER), Map.of("traceTopicEnable", "true"), brokerCommand);
+      cluster.brokers.add(broker);
+      cluster.namesrv.start();
+      broker.start();
+      tool = new AdminTool(cluster.namesrvAddr());
+    }
+
+    /** Begins a command; the words are its command line. */
+    void begin(String label, String... words) throws Exception {
+      if (!patterns.isEmpty() && patterns.stream().noneMatch(label::contains)) {
+        return;
+      }
+      SubCommand command = commands.get(words[0]);
+      Check.that(command != null, "mqadmin knows %s", words[0]);
+      tool.begin(label, command.getClass().getDeclaredConstructor().newInstance(), Arrays.copyOfRange(words, 1, words.length));
+      open.put(label, tool);
+    }
+
+    void take() {
+      for (String label : open.keySet()) {
+        String output;
+        try {
+          output = tool.output(label);
+        } catch (Exception | AssertionError e) {
+          output = "fails: " + String.valueOf(e.getMessage()).replaceAll("SubCommandException: [^\\n]*? command failed", "");
+        }
+        outputs.put(label, output);
+      }
+      open.clear();
+    }
+
+    void now(String label, String... words) throws Exception {
+      begin(label, words);
+      take();
+    }
+  }
+
+  private Map<String, String> outputs(String name, String namesrvCommand, String brokerCommand) throws Exception {
+    Side side = new Side(name, namesrvCommand, brokerCommand);
+    Bed bed = new Bed(side.cluster, "shapes");
+    bed.createTopic(side.broker, TOPIC, 4, 6);
+    bed.createTopic(side.broker, OTHER_TOPIC, 2, 6);
+    DefaultMQProducer producer = new DefaultMQProducer("P_shapes", true, null);
+    bed.configure(producer);
+    producer.setSendMsgTimeout(10_000);
+    producer.start();
+    Inbox inbox = new Inbox();
+    Inbox sourceInbox = new Inbox();
+    DefaultMQPushConsumer consumer = PushScenarios.start(bed, GROUP, TOPIC, "a || b", inbox);
+    DefaultMQPushConsumer source = PushScenarios.start(bed, SOURCE, TOPIC, "*", sourceInbox);
+    SendResult last = null;
+    for (int i = 0; i < MESSAGES; i++) {
+      Message message = new Message(TOPIC, "a", "key" + i % 4, "body".getBytes(StandardCharsets.UTF_8));
+      last = producer.send(message, new MessageQueue(TOPIC, BROKER, i % 4));
+    }
+    Check.eventually(60_000, "everything is consumed", () -> inbox.size() >= MESSAGES && sourceInbox.size() >= MESSAGES);
+    source.shutdown();
+    String unique = last.getMsgId();
+    Check.settles(30_000, () -> bed.tool().viewMessage(TOPIC, unique));
+    // The trace of the last message, and offsets on the broker.
+    Thread.sleep(6_500);
+    reads(side, consumer, last, unique);
+    online(side, consumer, last, unique);
+    writes(side);
+    offline(side);
+    consumer.shutdown();
+    producer.shutdown();
+    side.cluster.close();
+    return side.outputs;
+  }
+
+  private void reads(Side side, DefaultMQPushConsumer consumer, SendResult last, String unique) throws Exception {
+    String addr = side.broker.addr();
+    side.begin("clusterList", "clusterList");
+    side.begin("clusterList -m", "clusterList", "-m");
+    side.begin("brokerStatus", "brokerStatus", "-b", addr);
+    side.begin("brokerConsumeStats", "brokerConsumeStats", "-b", addr);
+    side.begin("topicList", "topicList");
+    side.begin("topicList -c", "topicList", "-c");
+    side.begin("topicRoute", "topicRoute", "-t", TOPIC);
+    side.begin("topicRoute none", "topicRoute", "-t", "T_shapes_none");
+    side.begin("topicStatus", "topicStatus", "-t", TOPIC);
+    side.begin("topicStatus none", "topicStatus", "-t", "T_shapes_none");
+    side.begin("topicClusterList", "topicClusterList", "-t", TOPIC);
+    side.begin("allocateMQ", "allocateMQ", "-t", TOPIC, "-i", "10.0.0.1,10.0.0.2");
+    side.begin("consumerProgress", "consumerProgress");
+    side.begin("consumerProgress -g", "consumerProgress", "-g", GROUP);
+    side.begin("consumerProgress -g -t -s", "consumerProgress", "-g", GROUP, "-t", TOPIC, "-s", "true");
+    side.begin("consumerProgress offline", "consumerProgress", "-g", SOURCE);
+    side.begin("consumerProgress none", "consumerProgress", "-g", "G_shapes_none");
+    side.begin("consumerConnection", "consumerConnection", "-g", GROUP);
+    side.begin("consumerConnection offline", "consumerConnection", "-g", SOURCE);
+    side.begin("consumerConnection none", "consumerConnection", "-g", "G_shapes_none");
+    side.begin("producerConnection", "producerConnection", "-g", "P_shapes", "-t", TOPIC);
+    side.begin("producerConnection none", "producerConnection", "-g", "P_none", "-t", TOPIC);
+    side.begin("producer", "producer", "-b", addr);
+    side.take();
+    side.begin("statsAll -t", "statsAll", "-t", TOPIC);
+    side.begin("statsAll -a", "statsAll", "-a");
+    side.begin("getConsumerConfig", "getConsumerConfig", "-g", GROUP);
+    side.begin("getConsumerConfig none", "getConsumerConfig", "-g", "G_shapes_none");
+    side.begin("getNamesrvConfig", "getNamesrvConfig");
+    side.begin("queryCq", "queryCq", "-t", TOPIC, "-q", "0", "-i", "0", "-c", "3", "-b", addr);
+    side.begin("queryCq -g", "queryCq", "-t", TOPIC, "-q", "0", "-i", "0", "-c", "3", "-b", addr, "-g", GROUP);
+    side.begin("queryMsgById", "queryMsgById", "-t", TOPIC, "-i", last.getOffsetMsgId());
+    side.begin("queryMsgByUniqueKey", "queryMsgByUniqueKey", "-t", TOPIC, "-i", unique);
+    side.begin("queryMsgByKey", "queryMsgByKey", "-t", TOPIC, "-k", "key1");
+    side.begin("queryMsgByKey none", "queryMsgByKey", "-t", TOPIC, "-k", "no-such-key");
+    side.begin("queryMsgByOffset", "queryMsgByOffset", "-t", TOPIC, "-b", BROKER, "-i", "1", "-o", "2");
+    side.begin("queryMsgByOffset none", "queryMsgByOffset", "-t", TOPIC, "-b", BROKER, "-i", "1", "-o", "99");
+    side.begin("queryMsgTraceById", "queryMsgTraceById", "-i", unique);
+    side.begin("printMsg", "printMsg", "-t", TOPIC, "-d", "false");
+    side.begin("printMsgByQueue", "printMsgByQueue", "-t", TOPIC, "-a", BROKER, "-i", "2", "-p", "true", "-d", "false");
+    side.begin("consumeMessage", "consumeMessage", "-t", TOPIC, "-b", BROKER, "-i", "1", "-o", "1", "-c", "2");
+    side.take();
+  }
+
+  /** What the broker asks a client that is connected. */
+  private void online(Side side, DefaultMQPushConsumer consumer, SendResult last, String unique) throws Exception {
+    String client = consumer.buildMQClientId();
+    side.now("consumerStatus", "consumerStatus", "-g", GROUP);
+    side.now("consumerStatus -i", "consumerStatus", "-g", GROUP, "-i", client);
+    side.now("consumerStatus offline", "consumerStatus", "-g", SOURCE);
+    side.now("getConsumerStatus", "getConsumerStatus", "-g", GROUP, "-t", TOPIC);
+    side.now("queryMsgById -g -d", "queryMsgById", "-t", TOPIC, "-i", last.getOffsetMsgId(), "-g", GROUP, "-d", client);
+    side.now("queryMsgByUniqueKey -g -d", "queryMsgByUniqueKey", "-t", TOPIC, "-i", unique, "-g", GROUP, "-d", client);
+    side.now("resetOffsetByTime online", "resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "0");
+    side.now("skipAccumulatedMessage online", "skipAccumulatedMessage", "-g", GROUP, "-t", TOPIC);
+  }
+
+  private void writes(Side side) throws Exception {
+    String addr = side.broker.addr();
+    side.now("updateTopic", "updateTopic", "-b", addr, "-t", "T_shapes_new", "-r", "4", "-w", "4");
+    side.now("updateTopic bad name", "updateTopic", "-b", addr, "-t", "T bad", "-r", "4", "-w", "4");
+    side.now("updateTopic reserved", "updateTopic", "-b", addr, "-t", "SCHEDULE_TOPIC_XXXX", "-r", "4", "-w", "4");
+    side.now("updateTopicPerm", "updateTopicPerm", "-b", addr, "-t", "T_shapes_new", "-p", "4");
+    Path topics = Files.writeString(dir.resolve("topics.json"), "[{\"topicName\":\"T_list_1\",\"readQueueNums\":2,\"writeQueueNums\":2,\"perm\":6}]");
+    side.now("updateTopicList", "updateTopicList", "-b", addr, "-f", topics.toString());
+    side.now("updateOrderConf put", "updateOrderConf", "-t", TOPIC, "-v", BROKER + ":4", "-m", "put");
+    side.now("updateOrderConf get", "updateOrderConf", "-t", TOPIC, "-m", "get");
+    side.now("updateOrderConf delete", "updateOrderConf", "-t", TOPIC, "-m", "delete");
+    side.now("updateSubGroup", "updateSubGroup", "-b", addr, "-g", "G_shapes_new", "-r", "3", "-d", "false", "-o", "true");
+    side.now("getConsumerConfig new", "getConsumerConfig", "-g", "G_shapes_new");
+    Path groups = Files.writeString(dir.resolve("groups.json"), "[{\"groupName\":\"G_list_1\",\"retryMaxTimes\":5}]");
+    side.now("updateSubGroupList", "updateSubGroupList", "-b", addr, "-f", groups.toString());
+    side.now("getConsumerConfig list", "getConsumerConfig", "-g", "G_list_1");
+    side.now("setConsumeMode", "setConsumeMode", "-b", addr, "-t", TOPIC, "-g", GROUP, "-m", "PULL", "-q", "0");
+    side.now("deleteSubGroup", "deleteSubGroup", "-b", addr, "-g", "G_shapes_new");
+    side.now("deleteTopic", "deleteTopic", "-c", Cluster.CLUSTER_NAME, "-t", "T_shapes_new");
+    side.now("updateKvConfig", "updateKvConfig", "-s", "SHAPES", "-k", "a", "-v", "b");
+    side.now("deleteKvConfig", "deleteKvConfig", "-s", "SHAPES", "-k", "a");
+    side.now("wipeWritePerm", "wipeWritePerm", "-b", BROKER);
+    side.now("addWritePerm", "addWritePerm", "-b", BROKER);
+    side.now("sendMessage", "sendMessage", "-t", OTHER_TOPIC, "-p", "body", "-k", "k", "-c", "tag", "-b", BROKER, "-i", "1");
+    side.now("sendMsgStatus", "sendMsgStatus", "-b", BROKER, "-s", "16", "-c", "2");
+    side.now("checkMsgSendRT", "checkMsgSendRT", "-t", OTHER_TOPIC, "-a", "3", "-s", "16");
+    side.now("cleanUnusedTopic", "cleanUnusedTopic", "-b", addr);
+    side.now("cleanExpiredCQ", "cleanExpiredCQ", "-b", addr);
+    side.now("updateBrokerConfig unknown", "updateBrokerConfig", "-b", addr, "-k", "noSuchKeyAtAll", "-v", "1");
+    side.now("haStatus", "haStatus", "-b", addr);
+  }
+
+  /** Offsets of a group without members. */
+  private void offline(Side side) throws Exception {
+    side.now("cloneGroupOffset", "cloneGroupOffset", "-s", SOURCE, "-d", TARGET, "-t", TOPIC, "-o", "true");
+    side.now("consumerProgress clone", "consumerProgress", "-g", TARGET);
+    side.now("resetOffsetByTime offline", "resetOffsetByTime", "-g", SOURCE, "-t", TOPIC, "-s", "0");
+    side.now("resetOffsetByTime now", "resetOffsetByTime", "-g", SOURCE, "-t", TOPIC, "-s", "now");
+    side.now("resetOffsetByTime -q -o", "resetOffsetByTime", "-g", SOURCE, "-t", TOPIC, "-s", "0", "-b", side.broker.addr(), "-q", "1", "-o", "2");
+    side.now("resetOffsetByTimeOld", "resetOffsetByTimeOld", "-g", SOURCE, "-t", TOPIC, "-s", "0", "-f", "true");
+    side.now("skipAccumulatedMessage offline", "skipAccumulatedMessage", "-g", SOURCE, "-t", TOPIC);
+    side.now("resetOffsetByTime none", "resetOffsetByTime", "-g", SOURCE, "-t", "T_shapes_none", "-s", "0");
+    side.now("consumerProgress after resets", "consumerProgress", "-g", SOURCE);
+  }
+}
