@@ -70,6 +70,8 @@ verb_test() {
   if [ -z "$fast" ]; then
     step "conformance: real Java clients, 5.5 and 4.9"
     logged_suite conformance tests/conformance/run
+    step "mqadmin against Apache's broker and ours, outputs compared"
+    logged_suite admin-shapes env OTHER_BROKER_CMD="$root/scripts/apache/broker" tests/conformance/admin-shapes/run
     step "Apache's own integration tests"
     logged_suite upstream tests/conformance/upstream/run
     step "system calls of the broker that fail"

@@ -196,9 +196,10 @@ public final class AdminShapes {
     }
     Check.eventually(60_000, "everything is consumed", () -> inbox.size() >= MESSAGES && sourceInbox.size() >= MESSAGES);
     source.shutdown();
+    consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
     String unique = last.getMsgId();
     Check.settles(30_000, () -> bed.tool().viewMessage(TOPIC, unique));
-    // The trace of the last message, and offsets on the broker.
+    // The trace of the last message, and the queue of the retry topic at the consumer.
     Thread.sleep(6_500);
     reads(side, consumer, last, unique);
     online(side, consumer, last, unique);
@@ -259,58 +260,65 @@ public final class AdminShapes {
   /** What the broker asks a client that is connected. */
   private void online(Side side, DefaultMQPushConsumer consumer, SendResult last, String unique) throws Exception {
     String client = consumer.buildMQClientId();
-    side.now("consumerStatus", "consumerStatus", "-g", GROUP);
-    side.now("consumerStatus -i", "consumerStatus", "-g", GROUP, "-i", client);
-    side.now("consumerStatus offline", "consumerStatus", "-g", SOURCE);
-    side.now("getConsumerStatus", "getConsumerStatus", "-g", GROUP, "-t", TOPIC);
-    side.now("queryMsgById -g -d", "queryMsgById", "-t", TOPIC, "-i", last.getOffsetMsgId(), "-g", GROUP, "-d", client);
-    side.now("queryMsgByUniqueKey -g -d", "queryMsgByUniqueKey", "-t", TOPIC, "-i", unique, "-g", GROUP, "-d", client);
+    side.begin("consumerStatus", "consumerStatus", "-g", GROUP);
+    side.begin("consumerStatus -i", "consumerStatus", "-g", GROUP, "-i", client);
+    side.begin("consumerStatus offline", "consumerStatus", "-g", SOURCE);
+    side.begin("getConsumerStatus", "getConsumerStatus", "-g", GROUP, "-t", TOPIC);
+    side.begin("queryMsgById -g -d", "queryMsgById", "-t", TOPIC, "-i", last.getOffsetMsgId(), "-g", GROUP, "-d", client);
+    side.begin("queryMsgByUniqueKey -g -d", "queryMsgByUniqueKey", "-t", TOPIC, "-i", unique, "-g", GROUP, "-d", client);
+    side.take();
     side.now("resetOffsetByTime online", "resetOffsetByTime", "-g", GROUP, "-t", TOPIC, "-s", "0");
     side.now("skipAccumulatedMessage online", "skipAccumulatedMessage", "-g", GROUP, "-t", TOPIC);
   }
 
+  /** In three steps; what is in one step does not touch the same thing. */
   private void writes(Side side) throws Exception {
     String addr = side.broker.addr();
-    side.now("updateTopic", "updateTopic", "-b", addr, "-t", "T_shapes_new", "-r", "4", "-w", "4");
-    side.now("updateTopic bad name", "updateTopic", "-b", addr, "-t", "T bad", "-r", "4", "-w", "4");
-    side.now("updateTopic reserved", "updateTopic", "-b", addr, "-t", "SCHEDULE_TOPIC_XXXX", "-r", "4", "-w", "4");
-    side.now("updateTopicPerm", "updateTopicPerm", "-b", addr, "-t", "T_shapes_new", "-p", "4");
     Path topics = Files.writeString(dir.resolve("topics.json"), "[{\"topicName\":\"T_list_1\",\"readQueueNums\":2,\"writeQueueNums\":2,\"perm\":6}]");
-    side.now("updateTopicList", "updateTopicList", "-b", addr, "-f", topics.toString());
-    side.now("updateOrderConf put", "updateOrderConf", "-t", TOPIC, "-v", BROKER + ":4", "-m", "put");
-    side.now("updateOrderConf get", "updateOrderConf", "-t", TOPIC, "-m", "get");
-    side.now("updateOrderConf delete", "updateOrderConf", "-t", TOPIC, "-m", "delete");
-    side.now("updateSubGroup", "updateSubGroup", "-b", addr, "-g", "G_shapes_new", "-r", "3", "-d", "false", "-o", "true");
-    side.now("getConsumerConfig new", "getConsumerConfig", "-g", "G_shapes_new");
     Path groups = Files.writeString(dir.resolve("groups.json"), "[{\"groupName\":\"G_list_1\",\"retryMaxTimes\":5}]");
-    side.now("updateSubGroupList", "updateSubGroupList", "-b", addr, "-f", groups.toString());
-    side.now("getConsumerConfig list", "getConsumerConfig", "-g", "G_list_1");
-    side.now("setConsumeMode", "setConsumeMode", "-b", addr, "-t", TOPIC, "-g", GROUP, "-m", "PULL", "-q", "0");
-    side.now("deleteSubGroup", "deleteSubGroup", "-b", addr, "-g", "G_shapes_new");
-    side.now("deleteTopic", "deleteTopic", "-c", Cluster.CLUSTER_NAME, "-t", "T_shapes_new");
-    side.now("updateKvConfig", "updateKvConfig", "-s", "SHAPES", "-k", "a", "-v", "b");
-    side.now("deleteKvConfig", "deleteKvConfig", "-s", "SHAPES", "-k", "a");
-    side.now("wipeWritePerm", "wipeWritePerm", "-b", BROKER);
-    side.now("addWritePerm", "addWritePerm", "-b", BROKER);
-    side.now("sendMessage", "sendMessage", "-t", OTHER_TOPIC, "-p", "body", "-k", "k", "-c", "tag", "-b", BROKER, "-i", "1");
-    side.now("sendMsgStatus", "sendMsgStatus", "-b", BROKER, "-s", "16", "-c", "2");
-    side.now("checkMsgSendRT", "checkMsgSendRT", "-t", OTHER_TOPIC, "-a", "3", "-s", "16");
-    side.now("cleanUnusedTopic", "cleanUnusedTopic", "-b", addr);
-    side.now("cleanExpiredCQ", "cleanExpiredCQ", "-b", addr);
-    side.now("updateBrokerConfig unknown", "updateBrokerConfig", "-b", addr, "-k", "noSuchKeyAtAll", "-v", "1");
-    side.now("haStatus", "haStatus", "-b", addr);
+    side.begin("updateTopic", "updateTopic", "-b", addr, "-t", "T_shapes_new", "-r", "4", "-w", "4");
+    side.begin("updateTopic bad name", "updateTopic", "-b", addr, "-t", "T bad", "-r", "4", "-w", "4");
+    side.begin("updateTopic reserved", "updateTopic", "-b", addr, "-t", "SCHEDULE_TOPIC_XXXX", "-r", "4", "-w", "4");
+    side.begin("updateTopicList", "updateTopicList", "-b", addr, "-f", topics.toString());
+    side.begin("updateOrderConf put", "updateOrderConf", "-t", TOPIC, "-v", BROKER + ":4", "-m", "put");
+    side.begin("updateSubGroup", "updateSubGroup", "-b", addr, "-g", "G_shapes_new", "-r", "3", "-d", "false", "-o", "true");
+    side.begin("updateSubGroupList", "updateSubGroupList", "-b", addr, "-f", groups.toString());
+    side.begin("setConsumeMode", "setConsumeMode", "-b", addr, "-t", TOPIC, "-g", GROUP, "-m", "PULL", "-q", "0");
+    side.begin("updateKvConfig", "updateKvConfig", "-s", "SHAPES", "-k", "a", "-v", "b");
+    side.begin("wipeWritePerm", "wipeWritePerm", "-b", BROKER);
+    side.begin("updateBrokerConfig unknown", "updateBrokerConfig", "-b", addr, "-k", "noSuchKeyAtAll", "-v", "1");
+    side.begin("haStatus", "haStatus", "-b", addr);
+    side.take();
+    side.begin("updateTopicPerm", "updateTopicPerm", "-b", addr, "-t", "T_shapes_new", "-p", "4");
+    side.begin("updateOrderConf get", "updateOrderConf", "-t", TOPIC, "-m", "get");
+    side.begin("getConsumerConfig new", "getConsumerConfig", "-g", "G_shapes_new");
+    side.begin("getConsumerConfig list", "getConsumerConfig", "-g", "G_list_1");
+    side.begin("deleteKvConfig", "deleteKvConfig", "-s", "SHAPES", "-k", "a");
+    side.begin("addWritePerm", "addWritePerm", "-b", BROKER);
+    side.begin("cleanExpiredCQ", "cleanExpiredCQ", "-b", addr);
+    side.take();
+    side.begin("updateOrderConf delete", "updateOrderConf", "-t", TOPIC, "-m", "delete");
+    side.begin("deleteSubGroup", "deleteSubGroup", "-b", addr, "-g", "G_shapes_new");
+    side.begin("deleteTopic", "deleteTopic", "-c", Cluster.CLUSTER_NAME, "-t", "T_shapes_new");
+    side.begin("sendMessage", "sendMessage", "-t", OTHER_TOPIC, "-p", "body", "-k", "k", "-c", "tag", "-b", BROKER, "-i", "1");
+    side.begin("sendMsgStatus", "sendMsgStatus", "-b", BROKER, "-s", "16", "-c", "2");
+    side.begin("checkMsgSendRT", "checkMsgSendRT", "-t", OTHER_TOPIC, "-a", "3", "-s", "16");
+    side.begin("cleanUnusedTopic", "cleanUnusedTopic", "-b", addr);
+    side.take();
   }
 
   /** Offsets of a group without members. */
   private void offline(Side side) throws Exception {
-    side.now("cloneGroupOffset", "cloneGroupOffset", "-s", SOURCE, "-d", TARGET, "-t", TOPIC, "-o", "true");
-    side.now("consumerProgress clone", "consumerProgress", "-g", TARGET);
-    side.now("resetOffsetByTime offline", "resetOffsetByTime", "-g", SOURCE, "-t", TOPIC, "-s", "0");
+    side.begin("cloneGroupOffset", "cloneGroupOffset", "-s", SOURCE, "-d", TARGET, "-t", TOPIC, "-o", "true");
+    side.begin("resetOffsetByTime none", "resetOffsetByTime", "-g", SOURCE, "-t", "T_shapes_none", "-s", "0");
+    side.take();
+    side.begin("resetOffsetByTime offline", "resetOffsetByTime", "-g", SOURCE, "-t", TOPIC, "-s", "0");
+    side.begin("consumerProgress clone", "consumerProgress", "-g", TARGET);
+    side.take();
     side.now("resetOffsetByTime now", "resetOffsetByTime", "-g", SOURCE, "-t", TOPIC, "-s", "now");
     side.now("resetOffsetByTime -q -o", "resetOffsetByTime", "-g", SOURCE, "-t", TOPIC, "-s", "0", "-b", side.broker.addr(), "-q", "1", "-o", "2");
     side.now("resetOffsetByTimeOld", "resetOffsetByTimeOld", "-g", SOURCE, "-t", TOPIC, "-s", "0", "-f", "true");
     side.now("skipAccumulatedMessage offline", "skipAccumulatedMessage", "-g", SOURCE, "-t", TOPIC);
-    side.now("resetOffsetByTime none", "resetOffsetByTime", "-g", SOURCE, "-t", "T_shapes_none", "-s", "0");
     side.now("consumerProgress after resets", "consumerProgress", "-g", SOURCE);
   }
 }
