@@ -16,6 +16,7 @@ final class Release {
   static void register(Suite suite) {
     ModernScenarios.register(suite);
     AdminScenarios.register(suite);
+    OffsetScenarios.register(suite);
     BatchQueueScenarios.register(suite);
   }
 
