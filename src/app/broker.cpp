@@ -99,6 +99,7 @@ service::ProduceSettings produce_settings(const config::Settings& s, const HostP
   p.trace_on = s.boolean("traceOn");
   p.store_host = store_host;
   p.message_size_bytes_max = s.int32("maxMessageSize");
+  p.check_message_type = s.boolean("merlinCheckMessageType");
   p.multi_dispatch = s.boolean("enableLmq") && s.boolean("enableMultiDispatch");
   return p;
 }
@@ -211,8 +212,8 @@ struct Broker::Parts {
         reply_door(reply, produce.settings()),
         offsets_door(s.text("brokerName"), store, topics, door::StaticQueues(mappings), groups, offsets, locks,
                      offset_admin, s.live_int("useServerSideResetOffset")),
-        topics_door({s.text("brokerName"), s.live_int("brokerPermission")}, store, topics, mappings, groups, offsets,
-                    clients),
+        topics_door({s.text("brokerName"), s.live_int("brokerPermission"), s.live_int("enableMixedMessageType")}, store,
+                    topics, mappings, groups, offsets, clients),
         static_topics_door(s.text("brokerName"), topics, mappings),
         queries_door(store, s.int32("defaultQueryMaxNum")),
         admin_door(s, std::move(config_path), f, c, store, stats, long_poll, workers),

@@ -61,6 +61,7 @@ constexpr std::array options = {
     i32("defaultTopicQueueNums", "8", 1, 65536, live, "Most queues that an automatically made topic gets."),
     flag("autoCreateSubscriptionGroup", "true", live, "Make a consumer group when an unknown one asks."),
     flag("enableCreateSysGroup", "true", live, "Make CID_RMQ_SYS_ groups even when groups are not made automatically."),
+    flag("enableMixedMessageType", "false", live, "Let topics be made with message.type=MIXED."),
     flag("clusterTopicEnable", "true", restart, "Let the topic named like the cluster be read and written."),
     flag("brokerTopicEnable", "true", restart, "Let the topic named like the broker be read and written."),
     flag("traceTopicEnable", "false", restart, "Keep a topic for message traces on this broker."),
@@ -195,6 +196,9 @@ constexpr std::array options = {
     i32("merlinConnectionsMax", "100000", 1, 10'000'000, restart, "Most connections at a time."),
     i64("merlinUnsentBytesMax", "67108864", 65536, any, restart,
         "Bytes of unsent answers above which a connection is closed as too slow."),
+    flag("merlinCheckMessageType", "false", restart,
+         "Refuse a message whose kind (normal, FIFO, delay, transaction) is not its topic's message.type, as Apache's "
+         "proxy does; false: its broker's way, which never looks."),
     flag("merlinRejectSubscriptionMismatch", "false", live,
          "Refuse the heartbeat of a consumer that subscribes to something else than the other live members of its "
          "group; false: only a warning in the log."),

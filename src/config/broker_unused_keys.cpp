@@ -179,7 +179,6 @@ constexpr UnusedKey unused_keys[] = {
     {"globalColdReadThreshold", "104857600"},
     {"fetchNamesrvAddrInterval", "10000"},
     {"popResponseReturnActualRetryTopic", "false"},
-    {"enableMixedMessageType", "false"},
     {"enableSplitMetadata", "true"},
     {"splitMetadataSize", "2000"},
     {"popInflightMessageThreshold", "10000"},

@@ -6,6 +6,7 @@
 
 #include "merlin/message/names.h"
 #include "merlin/message/properties.h"
+#include "service/message_type.h"
 
 namespace merlin::service {
 
@@ -185,6 +186,11 @@ Refusal Produce::prepare(const SendRequest& request, ProduceBurst& burst, Placed
   if (request.queue_id >= std::max(config.write_queue_nums, config.read_queue_nums)) {
     return {Outcome::invalid_parameter, fmt::format("request queueId[{}] is illegal, {} Producer: {}", request.queue_id,
                                                     config.text(), request.born_host.text())};
+  }
+  if (settings_.check_message_type) {
+    auto error = request.batch ? message_type_error_in_batch(config, request.body)
+                               : message_type_error(config, request.properties);
+    if (error) return {Outcome::message_illegal, std::move(*error)};
   }
   const int32_t transaction = request.sys_flag & message::sys_flag::transaction_mask;
   if (transaction == message::sys_flag::transaction_prepared ||

@@ -103,7 +103,8 @@ struct ProduceSettings {
   bool trace_on = true;
   HostPort store_host;
   int32_t message_size_bytes_max = 4 * 1024 * 1024;
-  bool multi_dispatch = false;  // messages enter the light queues that INNER_MULTI_DISPATCH names
+  bool check_message_type = false;  // against the topic's message.type
+  bool multi_dispatch = false;      // messages enter the light queues that INNER_MULTI_DISPATCH names
 };
 
 class Produce {

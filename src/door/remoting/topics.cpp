@@ -45,6 +45,14 @@ TopicsDoor::TopicsDoor(TopicsDoorSettings settings, store::MessageStore& store, 
       offsets_(offsets),
       clients_(clients) {}
 
+bool TopicsDoor::refuses_mixed(rpc::Request& request, const meta::Attributes& attributes) const {
+  if (settings_.mixed_message_types.load(std::memory_order_relaxed) != 0) return false;
+  const auto it = attributes.find("+message.type");
+  if (it == attributes.end() || it->second != "MIXED") return false;
+  request.reply(rc::invalid_parameter, "MIXED message type is not supported.");
+  return true;
+}
+
 void TopicsDoor::update_topic(rpc::Request& request) {
   const auto header = header_or_answer<CreateTopicHeader>(request);
   if (!header) return;
@@ -65,6 +73,7 @@ void TopicsDoor::update_topic(rpc::Request& request) {
   auto attributes = meta::parse_attribute_changes(header->attributes);
   if (!attributes) return request.reply(rc::system_error, attributes.error().message);
   config.attributes = std::move(attributes).value();
+  if (refuses_mixed(request, config.attributes)) return;
   std::lock_guard lock(change_mutex_);
   const auto updated = topics_.update(std::move(config));
   if (!updated) return request.reply(rc::system_error, updated.error().message);
@@ -80,6 +89,7 @@ void TopicsDoor::update_topic_list(rpc::Request& request) {
     if (topics_.is_system_topic(config.name)) {
       return request.reply(rc::invalid_parameter, "The topic[" + config.name + "] is conflict with system topic.");
     }
+    if (refuses_mixed(request, config.attributes)) return;
   }
   std::lock_guard lock(change_mutex_);
   const Status updated = topics_.update_list(std::move(configs).value());

@@ -24,6 +24,7 @@ namespace merlin::door {
 struct TopicsDoorSettings {
   std::string broker_name;
   const std::atomic<int64_t>& broker_permission;
+  const std::atomic<int64_t>& mixed_message_types;
 };
 
 class TopicsDoor {
@@ -36,6 +37,8 @@ class TopicsDoor {
   void set_topic_changed(std::function<void(const meta::TopicPtr&)> callback) { topic_changed_ = std::move(callback); }
 
  private:
+  // Whether the attributes, as changes or as values, want a message type that is switched off; answers if so.
+  bool refuses_mixed(rpc::Request& request, const meta::Attributes& attributes) const;
   void update_topic(rpc::Request& request);
   void update_topic_list(rpc::Request& request);
   void delete_topic(rpc::Request& request);

@@ -5,10 +5,12 @@ import java.util.ArrayList;
 import java.util.List;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.common.TopicConfig;
 import org.apache.rocketmq.common.compression.CompressionType;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.remoting.netty.NettyRemotingClient;
 
 /** What only the 5.x client can do. */
 final class ModernScenarios {
@@ -18,6 +20,9 @@ final class ModernScenarios {
     suite.add("heartbeat_v2", ModernScenarios::heartbeatV2);
     suite.add("compression_types", ModernScenarios::compressionTypes);
     suite.add("send_batch_async", ModernScenarios::autoBatch);
+    suite.add("group_namespace_v2", ModernScenarios::namespaceV2);
+    suite.add("message_types", ModernScenarios::messageTypes);
+    suite.add("heartbeat_v2_after_reconnecting", ModernScenarios::reconnect);
   }
 
   /** The second heartbeat carries only a fingerprint; the broker must still know the client and its subscriptions. */
@@ -52,6 +57,75 @@ final class ModernScenarios {
     List<Message> all = new ArrayList<>(sent);
     all.addAll(more);
     Inbox.expect(all, inbox);
+  }
+
+  /** Version 2 goes in two header fields of each request, which a broker passes over: names are as the application gives them. */
+  static void namespaceV2(Bed bed) throws Exception {
+    String topic = bed.topic(2);
+    DefaultMQProducer producer = bed.newProducer();
+    producer.setNamespaceV2("INST2");
+    producer.start();
+    Inbox inbox = new Inbox();
+    String group = bed.name("G");
+    DefaultMQPushConsumer consumer = bed.newPush(group);
+    consumer.setNamespaceV2("INST2");
+    consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+    consumer.subscribe(topic, "*");
+    consumer.registerMessageListener(inbox);
+    consumer.start();
+    List<Message> sent = Mail.make(topic, "x", 10);
+    PushScenarios.send(producer, sent);
+    Inbox.expect(sent, inbox);
+    Check.equal(1, bed.api().getConsumerIdListByGroup(bed.broker.addr(), group, Bed.CALL_MS).size(), "members of the group");
+  }
+
+  private static void createTyped(Bed bed, String topic, String type) throws Exception {
+    TopicConfig config = new TopicConfig(topic, 1, 1, 6);
+    config.getAttributes().put("+message.type", type);
+    bed.api().createTopic(bed.broker.addr(), "TBW102", config, Bed.CALL_MS);
+  }
+
+  /** The type of a topic is kept and told; mixed ones are refused unless allowed; the broker takes any message in any of them. */
+  static void messageTypes(Bed bed) throws Exception {
+    DefaultMQProducer producer = bed.producer();
+    for (String type : List.of("NORMAL", "FIFO", "DELAY", "TRANSACTION")) {
+      String topic = bed.name("T" + type);
+      createTyped(bed, topic, type);
+      Check.settles(10_000, () -> Check.that(Routes.route(bed.api(), topic).contains(bed.broker.name), "%s in the route", topic));
+      Check.equal(type, bed.api().getTopicConfig(bed.broker.addr(), topic, Bed.CALL_MS).getTopicMessageType().getValue(), "type");
+      Message message = Mail.make(topic, "x");
+      producer.send(message);
+      Mail.verifyAll(List.of(message), bed.readAll(topic));
+    }
+    String mixed = bed.name("TMIXED");
+    Exception refused = Check.fails(Exception.class, "a topic for mixed messages", () -> createTyped(bed, mixed, "MIXED"));
+    Check.that(String.valueOf(refused.getMessage()).contains("MIXED message type is not supported."), "refused with %s", refused);
+  }
+
+  /** A group whose only member lost its connection must be served again soon, though the member sends only fingerprints. */
+  static void reconnect(Bed bed) throws Exception {
+    String topic = bed.topic(2);
+    String group = bed.name("G");
+    Inbox inbox = new Inbox();
+    DefaultMQPushConsumer consumer = bed.newPush(group);
+    consumer.setUseHeartbeatV2(true);
+    consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+    consumer.subscribe(topic, "a");
+    consumer.registerMessageListener(inbox);
+    consumer.start();
+    DefaultMQProducer producer = bed.producer();
+    List<Message> sent = Mail.make(topic, "a", 10);
+    PushScenarios.send(producer, sent);
+    Inbox.expect(sent, inbox);
+    Thread.sleep(2_500);
+    var remoting = consumer.getDefaultMQPushConsumerImpl().getmQClientFactory().getMQClientAPIImpl().getRemotingClient();
+    ((NettyRemotingClient) remoting).closeChannels(List.of(bed.broker.addr()));
+    List<Message> more = Mail.make(topic, "a", 10);
+    PushScenarios.send(producer, more);
+    sent.addAll(more);
+    Inbox.expect(sent, inbox);
+    Check.settles(15_000, () -> Check.equal("a", bed.api().getConsumerConnectionList(bed.broker.addr(), group, Bed.CALL_MS)
+        .getSubscriptionTable().get(topic).getSubString(), "subscription"));
   }
 
   static void compressionTypes(Bed bed) throws Exception {
