@@ -6,6 +6,8 @@ scripts/dev bench sparse [--kinds ...] [--queues 200] [--idle-ms 10000] [--count
 Kinds of the load tool (one thread, one clock): native, native-tag, native-sql. Kinds of the real Java client: push,
 orderly, lite, tag, sql. With a filter, so much other traffic comes to the same queues that one message in a thousand
 matches (--noise: messages a second). Each kind has a broker of its own; all of it takes about 5 minutes a kind.
+Beside a Java client, the load tool does the same to queues of its own on the same broker: what that does not see, the
+client or its processor time did. "CPU wait" is how long threads of broker and client stood in line for a core, in all.
 Delivery is measured from the broker's store time (whole milliseconds) and from the send; how late the generator was,
 the longest pause of the client's garbage collector and of a thread that only sleeps stand beside it.
 Ends with status 1 when a message is lost, comes twice, or is delivered later than --max-ms after it was stored.
@@ -56,6 +58,40 @@ class Side:
         self.namesrv.wait(20)
 
 
+def cpu_wait_ms(pid):
+    """How long the threads of a process were ready and had no core."""
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            total += int(task.read_text(encoding="ascii").split()[1])
+        except (OSError, IndexError):
+            pass
+    return total / 1e6
+
+
+class Beside:
+    """The load tool at queues of its own, until it is told to end."""
+
+    def __init__(self, arguments, side):
+        self.process = subprocess.Popen([BENCH, "sparse", "--broker", side.address, "--topic", "sparse_beside", "--queues", "50",
+                                         "--idle-ms", str(arguments.idle_ms), "--count", "100000000", "--json", "--quiet"],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        try:
+            lines = self.process.communicate(timeout=30)[0].strip().splitlines()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return {}
+        if not lines or not lines[-1].startswith("{"):
+            return {}
+        result = json.loads(lines[-1])
+        return {"beside_max_ms": result["delivery_max_us"] / 1000, "beside_lag_max_ms": result["lag_max_us"] / 1000,
+                "beside_messages": result["received"]}
+
+
 def noise_of(arguments, kind):
     """Messages a second that the filter does not match: 999 for each that it does."""
     if not kind.endswith(FILTERED):
@@ -84,7 +120,8 @@ def java(arguments, side, kind):
     """The rig says "ready" when its consumer is warm; then the noise begins."""
     folder = WORK / "sparse-client"
     folder.mkdir(parents=True, exist_ok=True)
-    noise = None
+    noise = beside = None
+    extra = {}
     with open(folder / "log", "wb") as log:
         rig = subprocess.Popen(["java", "-Xms1g", "-Xmx1g", "-Xmn800m", "-XX:+UseSerialGC", "-XX:+AlwaysPreTouch",
                                 f"-Duser.home={folder}", f"-Drocketmq.client.logRoot={folder}", "-cp", os.environ["CLIENT_CLASSPATH"],
@@ -93,14 +130,20 @@ def java(arguments, side, kind):
                                stderr=log, stdin=subprocess.DEVNULL, text=True, start_new_session=True)
         try:
             line = rig.stdout.readline()
+            beside = Beside(arguments, side)
+            waits = {"broker": cpu_wait_ms(side.broker.process.pid), "client": cpu_wait_ms(rig.pid)}
             if line.startswith("ready") and noise_of(arguments, kind):
                 noise = subprocess.Popen([BENCH, "produce", "--broker", side.address, "--topic", f"sparse_{kind}", "--keep-topic",
                                           "--queues", str(arguments.queues), "--kind", "noise", "--batch", "64", "--rate",
                                           str(noise_of(arguments, kind)), "--connections", "1", "--warmup", "0", "--seconds", "86400",
                                           "--no-read-back", "--quiet"], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-            lines = rig.stdout.read().strip().splitlines()
+            lines = rig.stdout.readline().strip().splitlines()
+            extra = {"cpu_wait_ms": {"broker": cpu_wait_ms(side.broker.process.pid) - waits["broker"],
+                                     "client": cpu_wait_ms(rig.pid) - waits["client"]}}
             rig.wait()
         finally:
+            if beside:
+                extra |= beside.stop()
             for process in (rig, noise):
                 if process and process.poll() is None:
                     process.kill()
@@ -108,7 +151,7 @@ def java(arguments, side, kind):
     if not lines or not lines[-1].startswith("{"):
         tail = (folder / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return {"error": next((text for text in tail if text.startswith("Exception")), "no result: " + " ".join(tail[-1:]))[:300]}
-    return json.loads(lines[-1])
+    return json.loads(lines[-1]) | extra
 
 
 def is_good(arguments, result):
@@ -123,8 +166,8 @@ def shown(result, name, quantile):
 
 
 def table(results):
-    print(f"\n{'':12}{'store to delivery, ms':>22}{'send to delivery, ms':>37}{'generator':>10}{'GC':>8}{'sleep':>8}{'lost/twice':>12}")
-    print(f"{'':12}{'p99.9':>14}{'max':>8}{'p50':>13}{'p99':>8}{'p99.9':>8}{'max':>8}{'lag max':>10}{'max':>8}{'late max':>9}")
+    print(f"\n{'':12}{'store to delivery, ms':>22}{'send to delivery, ms':>37}{'generator':>10}{'GC':>8}{'sleep':>9}{'load tool':>10}{'CPU wait, ms':>15}{'lost/twice':>12}")
+    print(f"{'':12}{'p99.9':>14}{'max':>8}{'p50':>13}{'p99':>8}{'p99.9':>8}{'max':>8}{'lag max':>10}{'max':>8}{'late max':>9}{'max':>10}{'broker':>8}{'client':>7}")
     for kind, result in results.items():
         if "error" in result:
             print(f"{kind:12}{result['error']}")
@@ -133,9 +176,11 @@ def table(results):
                  ("sent_to_delivered_ms", "p99", 8), ("sent_to_delivered_ms", "p99.9", 8), ("sent_to_delivered_ms", "max", 8),
                  ("generator_lag_ms", "max", 10)]
         line = f"{kind:12}" + "".join(f"{shown(result, name, quantile):>{width}}" for name, quantile, width in cells)
-        for name, width in (("gc_max_ms", 8), ("sleep_late_max_ms", 9)):
+        for name, width in (("gc_max_ms", 8), ("sleep_late_max_ms", 9), ("beside_max_ms", 10)):
             line += f"{result[name]:>{width}.2f}" if name in result else f"{'-':>{width}}"
-        print(line + f"{result['lost']:>6}/{result['duplicates']}")
+        waits = result.get("cpu_wait_ms", {})
+        line += "".join(f"{waits[name]:>{width}.0f}" if waits else f"{'-':>{width}}" for name, width in (("broker", 8), ("client", 7)))
+        print(line + f"{result['lost']:>10}/{result['duplicates']}")
 
 
 def main():
