@@ -31,10 +31,11 @@ final class GroupScenarios {
     suite.add("group_batch_consumption", GroupScenarios::batch);
     suite.add("group_namespace", GroupScenarios::namespace);
     suite.add("group_compressed_bodies_untouched", GroupScenarios::compressed);
+    suite.add("group_over_ipv6", GroupScenarios::six);
   }
 
   /** What the broker under test calls its own in its runtime information; Apache's has none of these. */
-  private static Map<String, String> ownNumbers(Bed bed) throws Exception {
+  static Map<String, String> ownNumbers(Bed bed) throws Exception {
     Map<String, String> own = new HashMap<>(bed.api().getBrokerRuntimeInfo(bed.broker.addr(), Bed.CALL_MS).getTable());
     own.keySet().removeIf(key -> !key.startsWith("merlin"));
     return own;
@@ -282,6 +283,38 @@ final class GroupScenarios {
     Inbox.expect(List.of(other), outside);
     Check.equal(1, bed.api().getConsumerIdListByGroup(bed.broker.addr(), namespace + "%" + group, Bed.CALL_MS).size(),
         "members of the group by its whole name");
+  }
+
+  /** A broker whose address is an IPv6 one: hosts in records, ids and answers are longer. */
+  static void six(Bed bed) throws Exception {
+    Cluster.Broker broker = bed.cluster.addBroker("broker-six", Map.of("brokerIP1", "::1", "brokerIP2", "::1", "bindAddress", "::"));
+    broker.process.start();
+    Check.settles(75_000, () -> Check.that(Routes.brokers(bed.cluster.namesrvAddr()).stream().anyMatch(b -> b.startsWith(broker.name + "@")),
+        "the broker is registered, see %s", broker.process.log));
+    String topic = bed.name("T");
+    bed.createTopic(broker, topic, 2, 6);
+    DefaultMQProducer producer = bed.producer();
+    List<Message> sent = Mail.make(topic, "six", 10);
+    List<String> ids = new ArrayList<>();
+    for (Message message : sent) {
+      ids.add(producer.send(message).getOffsetMsgId());
+    }
+    // Address, port and offset in hexadecimal: 16, 4 and 8 bytes.
+    Check.equal(56, ids.get(0).length(), "length of the id");
+    Inbox inbox = new Inbox();
+    PushScenarios.start(bed, bed.name("G"), topic, "*", inbox);
+    Inbox.expect(sent, inbox);
+    for (MessageExt message : inbox.all()) {
+      Check.that(message.getBornHost().toString().contains("0:0:0:0:0:0:0:1"), "born at %s", message.getBornHost());
+      Check.that(message.getStoreHost().toString().contains("0:0:0:0:0:0:0:1"), "stored at %s", message.getStoreHost());
+    }
+    for (int i = 0; i < ids.size(); i++) {
+      MessageExt found = producer.viewMessage(topic, ids.get(i));
+      Mail.verify(found);
+      Check.equal(Mail.number(sent.get(i)), Mail.number(found), "message by its id");
+    }
+    Check.settles(10_000, () -> Check.equal(1, bed.tool().queryMessage(topic, sent.get(3).getKeys(), 32, 0, Long.MAX_VALUE)
+        .getMessageList().size(), "messages by key"));
   }
 
   /** The broker stores what the client compressed and gives back the very same bytes. */

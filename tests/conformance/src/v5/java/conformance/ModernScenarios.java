@@ -102,8 +102,14 @@ final class ModernScenarios {
     Check.that(String.valueOf(refused.getMessage()).contains("MIXED message type is not supported."), "refused with %s", refused);
   }
 
-  /** A group whose only member lost its connection must be served again soon, though the member sends only fingerprints. */
+  /**
+   * A group whose only member lost its connection must be served again soon, though the member sends only fingerprints. Apache's
+   * broker never asks for the subscriptions again, and the consumer gets nothing more.
+   */
   static void reconnect(Bed bed) throws Exception {
+    if (GroupScenarios.ownNumbers(bed).isEmpty()) {
+      return;
+    }
     String topic = bed.topic(2);
     String group = bed.name("G");
     Inbox inbox = new Inbox();
