@@ -50,6 +50,11 @@ install_packages() {
 
 need_build() { install_packages build "${build_packages[@]}"; }
 need_test() { install_packages tests "${test_packages[@]}"; }
+# Of these, any that is there already will do: many have them from elsewhere.
+need_clients() {
+  command -v go >/dev/null || [ -x /usr/local/go/bin/go ] || install_packages "the Go client" golang-go
+  if ! command -v node >/dev/null || ! command -v npm >/dev/null; then install_packages "the Node client" nodejs npm; fi
+}
 need_check() { install_packages checks "${check_packages[@]}"; }
 
 # One compiler job takes up to 1.5 GB: as many jobs as there are cores, but no more than the memory holds.

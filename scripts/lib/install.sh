@@ -3,7 +3,8 @@ verb_install() {
   [ $# -eq 0 ] && set -- build test check
   for group in "$@"; do
     case $group in
-      build | test | check) "need_$group" ;;
+      build | check) "need_$group" ;;
+      test) need_test && need_clients ;;
       *) fail "unknown group '$group': build, test, check" ;;
     esac
   done

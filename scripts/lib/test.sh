@@ -57,7 +57,7 @@ verb_test() {
   esac
   local started=$SECONDS
   need_build
-  [ -z "$fast" ] && need_test
+  [ -z "$fast" ] && need_test && need_clients
   mkdir -p build
 
   step "build release"
@@ -70,6 +70,9 @@ verb_test() {
   if [ -z "$fast" ]; then
     step "conformance: real Java clients, 5.5 and 4.9"
     logged_suite conformance tests/conformance/run
+    step "conformance: the Go client and the Node client"
+    logged_suite go tests/conformance/go/run
+    logged_suite node tests/conformance/node/run
     step "mqadmin against Apache's broker and ours, outputs compared"
     logged_suite admin-shapes env OTHER_BROKER_CMD="$root/scripts/apache/broker" tests/conformance/admin-shapes/run
     step "Apache's own integration tests"

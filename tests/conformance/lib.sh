@@ -33,13 +33,14 @@ build_maven() {
   classpath=$dir/classes:$(cat "$dir/classpath")
 }
 
-# test_java LOGDIR CLASS ARGS...
+# test_java LOGDIR CLASS ARGS...: in a folder of its own, for some commands of mqadmin write files where they stand. Servers start where
+# the caller stands: their commands may be relative.
 test_java() {
   local dir=$1
   shift
   mkdir -p "$dir/tmp" "$dir/home"
   # shellcheck disable=SC2086
-  java -Xms64m -Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dfile.encoding=UTF-8 -Duser.home="$dir/home" \
+  CALLER_DIR=$PWD env -C "$dir/tmp" java -Xms64m -Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dfile.encoding=UTF-8 -Duser.home="$dir/home" \
     -Djava.io.tmpdir="$dir/tmp" -Drocketmq.client.logRoot="$dir/client" -Drocketmq.client.localOffsetStoreDir="$dir/home/offsets" \
     -Drocketmq.client.logLevel=INFO ${TEST_OPTS:-} -cp "$classpath" "$@"
 }

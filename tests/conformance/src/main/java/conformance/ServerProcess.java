@@ -55,6 +55,10 @@ final class ServerProcess {
     note("start " + command);
     ProcessBuilder builder = new ProcessBuilder(command);
     Path home = Files.createDirectories(dir.resolve(name + ".home"));
+    String callerDir = System.getenv("CALLER_DIR");
+    if (callerDir != null) {
+      builder.directory(Path.of(callerDir).toFile());
+    }
     builder.environment().put("PEER_HOME", home.toString());
     builder.environment().put("TMPDIR", home.toString());
     builder.redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()));
