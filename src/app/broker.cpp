@@ -168,6 +168,7 @@ struct Broker::Parts {
   int64_t ticks = 0;           // seconds of housekeeping; reactor 0 only
   int64_t next_renewal_s = 0;  // reactor 0 only
   std::atomic<bool> persisting{false};
+  std::atomic<bool> sampling{false};
   std::atomic<bool> registering{false};
   bool store_open = false;
   bool tables_open = false;
@@ -213,7 +214,7 @@ struct Broker::Parts {
         offsets_door(s.text("brokerName"), store, topics, door::StaticQueues(mappings), groups, offsets, locks,
                      offset_admin, s.live_int("useServerSideResetOffset")),
         topics_door({s.text("brokerName"), s.live_int("brokerPermission"), s.live_int("enableMixedMessageType")}, store,
-                    topics, mappings, groups, offsets, clients),
+                    topics, mappings, groups, offsets, clients, stats),
         static_topics_door(s.text("brokerName"), topics, mappings),
         queries_door(store, s.int32("defaultQueryMaxNum")),
         admin_door(s, std::move(config_path), f, c, store, stats, long_poll, workers),
@@ -225,6 +226,7 @@ struct Broker::Parts {
   Status open();
   void each_second();
   void persist();
+  void sample_traffic();
   void renew();
 };
 
@@ -324,6 +326,16 @@ void Broker::Parts::persist() {
   if (!accepted) persisting = false;
 }
 
+// On a worker: there may be very many rows.
+void Broker::Parts::sample_traffic() {
+  if (sampling.exchange(true)) return;
+  const bool accepted = workers.submit([this] {
+    stats.table().sample(stats.put_messages(), stats.get_messages());
+    sampling = false;
+  });
+  if (!accepted) sampling = false;
+}
+
 // On a worker: a large table goes in many parts, and even a small one is put into text.
 void Broker::Parts::renew() {
   if (registering.exchange(true)) return;
@@ -337,6 +349,7 @@ void Broker::Parts::renew() {
 void Broker::Parts::each_second() {
   ++ticks;
   stats.sample();
+  sample_traffic();
   const int64_t persist_s = std::max<int64_t>(settings.live_int("flushConsumerOffsetInterval").load() / 1000, 1);
   if (ticks % persist_s == 0) persist();
   if (ticks % 10 == 0) clients.drop_expired(settings.int64("channelExpiredTimeout"));

@@ -10,7 +10,6 @@ BrokerStats::Sample BrokerStats::now() const {
 }
 
 void BrokerStats::sample() {
-  table_.sample(put_messages(), get_messages());
   std::lock_guard lock(mutex_);
   samples_.push_back(now());
   if (samples_.size() > samples_max) samples_.pop_front();

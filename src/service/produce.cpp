@@ -429,7 +429,9 @@ int64_t Produce::append(ProduceBurst& burst) {
     if (item.code == store::AppendCode::ok) {
       stored += item.count;
       bytes += item.size;
-      topics.add(item.spec.topic, item.count, item.size, !item.joined_to_previous);
+      // The queue's own copy of the name: the same bytes for all messages of the topic.
+      const std::string_view topic = item.queue == nullptr ? std::string_view() : store::queue_topic(item.queue);
+      topics.add(topic.data(), topic, item.count, item.size, !item.joined_to_previous);
     }
   }
   stats_.add_put(stored, bytes);

@@ -124,7 +124,7 @@ void Pull::read(const PullRequest& request, const PullPlan& plan, store::GetResu
   if (out.message_count > 0) {
     // What stands in memory is found within the millisecond.
     const int64_t latency_ms = mode == store::ReadMode::no_wait ? 0 : stats_.now_ms() - begin_ms;
-    stats_.table().group_get(request.group, request.topic, request.queue_id, out.message_count,
+    stats_.table().group_get(plan.queue, request.group, request.topic, request.queue_id, out.message_count,
                              static_cast<int64_t>(out.bytes.bytes), latency_ms);
   }
   offsets_.commit_pull(request.group, request.topic, request.queue_id, out.next_begin_offset);

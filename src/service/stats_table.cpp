@@ -21,36 +21,34 @@ constexpr size_t latency = 2;
 
 std::atomic<uint64_t> next_table_id{1};
 
-// The last bytes differ most between names.
-uint64_t tail_of(std::string_view text) {
-  uint64_t out = 0;
-  const size_t taken = std::min(text.size(), sizeof out);
-  std::memcpy(&out, text.data() + (text.size() - taken), taken);
-  return out + text.size();
-}
-
 }  // namespace
 
 // A row that a thread has found before.
 struct StatsTable::Remembered {
-  static constexpr size_t places = 256;
+  static constexpr size_t places = 1024;
 
   uint64_t table_id = 0;
   uint64_t generation = 0;
-  Kind kind = Kind::topic;
-  int32_t queue_id = 0;
-  std::string topic;
+  const void* identity = nullptr;
   std::string group;
   RowPtr row;
-
-  static Remembered& at(Kind kind, std::string_view topic, std::string_view group, int32_t queue_id) {
-    thread_local std::array<Remembered, places> all;
-    const uint64_t mixed =
-        (tail_of(topic) * 31 + tail_of(group) + static_cast<uint64_t>(queue_id) * 7 + static_cast<uint64_t>(kind)) *
-        0x9E3779B97F4A7C15U;
-    return all[mixed >> 56];
-  }
 };
+
+StatsTable::Remembered& StatsTable::remembered(const void* identity, std::string_view group) {
+  // A plain pointer in front of the owner: reading it needs no guard.
+  static thread_local constinit Remembered* all = nullptr;
+  if (all == nullptr) {
+    thread_local const auto owner = std::make_unique<Remembered[]>(Remembered::places);
+    all = owner.get();
+  }
+  uint64_t mixed = reinterpret_cast<uintptr_t>(identity) + group.size();
+  if (group.size() >= sizeof(uint32_t)) {
+    uint32_t tail;  // where names differ most
+    std::memcpy(&tail, group.data() + group.size() - sizeof tail, sizeof tail);
+    mixed += uint64_t{tail} << 20;
+  }
+  return all[(mixed * 0x9E3779B97F4A7C15U) >> 54];
+}
 
 StatsTable::StatsTable(const Clock& clock) : clock_(clock), id_(next_table_id.fetch_add(1)) {}
 
@@ -67,65 +65,88 @@ void StatsTable::append_key(Kind kind, std::string_view topic, std::string_view 
   out += group;
 }
 
-StatsTable::RowPtr StatsTable::find_or_make(std::string_view topic, std::string_view key) {
+StatsTable::RowPtr StatsTable::find_or_make(Kind kind, std::string_view topic, std::string_view group,
+                                            int32_t queue_id) {
+  if (message::is_lmq(topic)) topic = message::lmq_prefix;
+  if (message::is_lmq(group)) group = message::lmq_prefix;
+  std::string key;
+  append_key(kind, topic, group, queue_id, key);
   {
     const std::shared_lock lock(mutex_);
     if (const auto it = rows_.find(key); it != rows_.end()) return it->second;
     if (rows_.size() >= rows_max) return nullptr;
   }
   auto made = std::make_shared<Row>();
+  made->kind = kind;
   made->is_user_topic = !message::is_system_topic(topic);
   made->changed_ms = clock_.wall_ms();
+  if (kind == Kind::queue) {
+    made->group = find_or_make(Kind::group, topic, group, 0);
+    if (!made->group) return nullptr;
+  }
   const std::unique_lock lock(mutex_);
   if (rows_.size() >= rows_max) return nullptr;
-  return rows_.emplace(std::string(key), std::move(made)).first->second;
+  return rows_.emplace(std::move(key), std::move(made)).first->second;
 }
 
-StatsTable::Row* StatsTable::row(Kind kind, std::string_view topic, std::string_view group, int32_t queue_id) {
-  Remembered& last = Remembered::at(kind, topic, group, queue_id);
+void StatsTable::topic_put(const void* identity, std::string_view topic, int64_t messages, int64_t size,
+                           int64_t requests) {
+  Remembered& last = remembered(identity, {});
   const uint64_t generation = generation_.load(std::memory_order_acquire);
-  if (last.generation == generation && last.table_id == id_ && last.kind == kind && last.queue_id == queue_id &&
-      last.topic == topic && last.group == group) {
-    return last.row.get();
+  if (last.identity != identity || last.generation != generation || last.table_id != id_ || !last.group.empty()) {
+    RowPtr found = find_or_make(Kind::topic, topic, {}, 0);
+    if (!found) return;
+    last.table_id = id_;
+    last.generation = generation;
+    last.identity = identity;
+    last.group.clear();
+    last.row = std::move(found);
   }
-  std::string key;
-  append_key(kind, topic, group, queue_id, key);
-  RowPtr found = find_or_make(topic, key);
-  if (!found) return nullptr;
-  last.table_id = id_;
-  last.generation = generation;
-  last.kind = kind;
-  last.queue_id = queue_id;
-  last.topic = topic;
-  last.group = group;
-  last.row = std::move(found);
-  return last.row.get();
+  Row& row = *last.row;
+  row.counters[nums].add(messages, requests);
+  row.counters[bytes].value.fetch_add(size, std::memory_order_relaxed);
 }
 
-void StatsTable::topic_put(std::string_view topic, int64_t messages, int64_t size, int64_t requests) {
-  Row* found = row(Kind::topic, topic, {}, 0);
-  if (found == nullptr) return;
-  found->counters[nums].add(messages, requests);
-  found->counters[bytes].add(size, requests);
-  if (found->is_user_topic) user_put_.fetch_add(messages, std::memory_order_relaxed);
-}
-
-void StatsTable::group_get(std::string_view group, std::string_view topic, int32_t queue_id, int64_t messages,
-                           int64_t size, int64_t latency_ms) {
-  if (Row* found = row(Kind::group, topic, group, 0)) {
-    found->counters[nums].add(messages, 1);
-    found->counters[bytes].add(size, 1);
-    if (found->is_user_topic) user_get_.fetch_add(messages, std::memory_order_relaxed);
+void StatsTable::group_get(const void* identity, std::string_view group, std::string_view topic, int32_t queue_id,
+                           int64_t messages, int64_t size, int64_t latency_ms) {
+  Remembered& last = remembered(identity, group);
+  const uint64_t generation = generation_.load(std::memory_order_acquire);
+  if (last.identity != identity || last.generation != generation || last.table_id != id_ || last.group != group) {
+    RowPtr found = find_or_make(Kind::queue, topic, group, queue_id);
+    if (!found) return;
+    last.table_id = id_;
+    last.generation = generation;
+    last.identity = identity;
+    last.group = group;
+    last.row = std::move(found);
   }
-  if (Row* found = row(Kind::queue, topic, group, queue_id)) {
-    found->counters[nums].add(messages, 1);
-    found->counters[bytes].add(size, 1);
-    found->counters[latency].add(latency_ms, 1);
-  }
+  Row& row = *last.row;
+  row.counters[nums].add(messages, 1);
+  row.counters[bytes].value.fetch_add(size, std::memory_order_relaxed);
+  row.counters[latency].value.fetch_add(latency_ms, std::memory_order_relaxed);
 }
 
 void StatsTable::sent_back(std::string_view group, std::string_view topic) {
-  if (Row* found = row(Kind::group, topic, group, 0)) found->counters[sent_backs].add(1, 1);
+  if (const RowPtr found = find_or_make(Kind::group, topic, group, 0)) found->counters[sent_backs].add(1, 1);
+}
+
+// What follows from the counters of a topic or a queue: those of the group, and the sums over all.
+void StatsTable::carry(Row& row) {
+  const int64_t times = row.counters[nums].times.load(std::memory_order_relaxed);
+  const int64_t got = row.counters[nums].value.load(std::memory_order_relaxed);
+  const int64_t size = row.counters[bytes].value.load(std::memory_order_relaxed);
+  const bool is_queue = row.kind == Kind::queue;
+  // A call is counted once, for nums.
+  row.counters[bytes].times.store(times, std::memory_order_relaxed);
+  if (is_queue) {
+    row.counters[latency].times.store(times, std::memory_order_relaxed);
+    row.group->counters[nums].add(got - row.carried_nums, times - row.carried_times);
+    row.group->counters[bytes].add(size - row.carried_bytes, times - row.carried_times);
+  }
+  if (row.is_user_topic) (is_queue ? user_get_ : user_put_).fetch_add(got - row.carried_nums);
+  row.carried_nums = got;
+  row.carried_bytes = size;
+  row.carried_times = times;
 }
 
 StatsTable::Sample StatsTable::now_of(const Row& row, int64_t now_ms) {
@@ -151,15 +172,6 @@ void StatsTable::push(std::vector<Sample>& window, const Sample& sample, int64_t
 
 void StatsTable::sample(int64_t put_messages, int64_t get_messages) {
   const int64_t now_ms = clock_.wall_ms();
-  for (const auto& [topic, total] :
-       {std::pair{std::string_view("put"), put_messages}, std::pair{std::string_view("get"), get_messages}}) {
-    if (Row* found = row(Kind::broker, topic, {}, 0)) {
-      found->counters[nums].value.store(total, std::memory_order_relaxed);
-      found->counters[bytes].value.store(topic == "put" ? user_put_messages() : user_get_messages(),
-                                         std::memory_order_relaxed);
-    }
-  }
-  const std::unique_lock lock(mutex_);
   // A clock that was set back must not stop the samples.
   const auto take = [now_ms](int64_t& next_ms, int64_t step_ms) {
     if (now_ms < next_ms && next_ms - now_ms <= step_ms) return false;
@@ -170,21 +182,37 @@ void StatsTable::sample(int64_t put_messages, int64_t get_messages) {
   const bool hour = take(next_hour_ms_, hour_step_ms);
   const bool day = take(next_day_ms_, day_step_ms);
   if (!minute && !hour && !day) return;
-  for (auto& [key, row] : rows_) {
+  const RowPtr put = find_or_make(Kind::broker, "put", {}, 0);
+  const RowPtr get = find_or_make(Kind::broker, "get", {}, 0);
+  std::vector<RowPtr> rows;
+  {
+    const std::shared_lock lock(mutex_);
+    rows.reserve(rows_.size());
+    for (const auto& [key, row] : rows_) rows.push_back(row);
+  }
+  for (const RowPtr& row : rows) {
+    if (row->kind == Kind::queue || row->kind == Kind::topic) carry(*row);
+  }
+  if (put) put->counters[nums].value = put_messages;
+  if (put) put->counters[bytes].value = user_put_messages();
+  if (get) get->counters[nums].value = get_messages;
+  if (get) get->counters[bytes].value = user_get_messages();
+  const std::lock_guard windows_lock(windows_mutex_);
+  for (const RowPtr& row : rows) {
     const Sample sample = now_of(*row, now_ms);
     int64_t times = 0;
     for (size_t i = 0; i < counters_max; ++i) times += sample.times[i];
-    if (times != row->seen_times || key.front() == static_cast<char>(Kind::broker)) row->changed_ms = now_ms;
+    if (times != row->seen_times || row->kind == Kind::broker) row->changed_ms = now_ms;
     row->seen_times = times;
     if (minute) push(row->minute, sample, minute_step_ms, minute_samples);
     if (hour) push(row->hour, sample, hour_step_ms, hour_samples);
     if (day) push(row->day, sample, day_step_ms, day_samples);
   }
-  drop_idle(now_ms, rows_.size() < rows_max ? idle_ms_max : idle_when_full_ms);
+  drop_idle(now_ms, rows.size() < rows_max ? idle_ms_max : idle_when_full_ms);
 }
 
-// REQUIRES: the lock.
 void StatsTable::drop_idle(int64_t now_ms, int64_t idle_ms) {
+  const std::unique_lock lock(mutex_);
   const size_t dropped =
       std::erase_if(rows_, [&](const auto& entry) { return now_ms - entry.second->changed_ms > idle_ms; });
   if (dropped > 0) generation_.fetch_add(1, std::memory_order_release);
@@ -218,6 +246,7 @@ std::optional<StatsTable::Place> StatsTable::place_of(std::string_view name) {
 std::optional<StatsWindows> StatsTable::find_place(Place place, std::string_view key) const {
   std::string full(1, static_cast<char>(place.kind));
   full += key;
+  const std::lock_guard windows_lock(windows_mutex_);
   const std::shared_lock lock(mutex_);
   const auto it = rows_.find(full);
   if (it == rows_.end()) return std::nullopt;

@@ -3,9 +3,10 @@
 //
 // Owns:    one row for each topic, topic@group and queue@topic@group that had traffic.
 // Threads: topic_put(), group_get(), sent_back() from anywhere: a thread finds its rows again without a lock. sample()
-//          on one thread at a time; the rest from anywhere.
+//          on one thread at a time, not on a reactor; the rest from anywhere.
 // Limits:  rows_max rows; what has no row is not counted. A row that was idle for idle_ms_max goes, or for
-//          idle_when_full_ms when the table is full. A row takes at most 2.5 KiB.
+//          idle_when_full_ms when the table is full. A row takes at most 2.5 KiB. All light queues share one row, as do
+//          all light groups.
 #pragma once
 
 #include <array>
@@ -49,10 +50,12 @@ class StatsTable {
   StatsTable(const StatsTable&) = delete;
   StatsTable& operator=(const StatsTable&) = delete;
 
-  void topic_put(std::string_view topic, int64_t messages, int64_t bytes, int64_t requests);
+  // `identity`: what has the same one has the same topic (and for group_get the same queue), as long as this table
+  // lives. It spares the comparison of names.
+  void topic_put(const void* identity, std::string_view topic, int64_t messages, int64_t bytes, int64_t requests);
   // latency_ms: how long the broker took to find the messages.
-  void group_get(std::string_view group, std::string_view topic, int32_t queue_id, int64_t messages, int64_t bytes,
-                 int64_t latency_ms);
+  void group_get(const void* identity, std::string_view group, std::string_view topic, int32_t queue_id,
+                 int64_t messages, int64_t bytes, int64_t latency_ms);
   // A message was given back by a consumer of the group.
   void sent_back(std::string_view group, std::string_view topic);
 
@@ -94,12 +97,18 @@ class StatsTable {
   struct Row {
     std::array<Counter, counters_max> counters;
     bool is_user_topic = false;
-    // Guarded by the table's mutex. Oldest first.
+    Kind kind = Kind::topic;
+    // Of a queue: the row of its group, and what of this row has been added to it. A pull counts once, in its queue.
+    std::shared_ptr<Row> group;
+    int64_t carried_nums = 0;  // sample() only, as are the next two
+    int64_t carried_bytes = 0;
+    int64_t carried_times = 0;
+    // Guarded by windows_mutex_. Oldest first.
     std::vector<Sample> minute;
     std::vector<Sample> hour;
     std::vector<Sample> day;
-    int64_t changed_ms = 0;
     int64_t seen_times = 0;
+    std::atomic<int64_t> changed_ms{0};
   };
   using RowPtr = std::shared_ptr<Row>;
   struct Remembered;
@@ -117,8 +126,9 @@ class StatsTable {
   static Sample now_of(const Row& row, int64_t now_ms);
   static void push(std::vector<Sample>& window, const Sample& sample, int64_t step_ms, size_t size_max);
   static StatsWindow window_of(const std::vector<Sample>& window, size_t counter);
-  Row* row(Kind kind, std::string_view topic, std::string_view group, int32_t queue_id);
-  RowPtr find_or_make(std::string_view topic, std::string_view key);
+  static Remembered& remembered(const void* identity, std::string_view group);
+  RowPtr find_or_make(Kind kind, std::string_view topic, std::string_view group, int32_t queue_id);
+  void carry(Row& row);
   std::optional<StatsWindows> find_place(Place place, std::string_view key) const;
   void forget(const std::string_view* topic, const std::string_view* group);
   void drop_idle(int64_t now_ms, int64_t idle_ms);
@@ -129,9 +139,10 @@ class StatsTable {
   std::atomic<uint64_t> generation_{1};  // grows when rows go
   std::atomic<int64_t> user_put_{0};
   std::atomic<int64_t> user_get_{0};
+  mutable std::mutex windows_mutex_;  // taken before mutex_
   mutable std::shared_mutex mutex_;
   std::unordered_map<std::string, RowPtr, TextHash, std::equal_to<>> rows_;  // guarded by mutex_; key: kind, key
-  int64_t next_minute_ms_ = 0;                                               // guarded by mutex_, as are the next two
+  int64_t next_minute_ms_ = 0;                                               // sample() only, as are the next two
   int64_t next_hour_ms_ = 0;
   int64_t next_day_ms_ = 0;
 };
@@ -143,10 +154,11 @@ class PutRun {
   ~PutRun() { flush(); }
   PutRun(const PutRun&) = delete;
   PutRun& operator=(const PutRun&) = delete;
-  // REQUIRES: `topic` stays valid as long as this.
-  void add(std::string_view topic, int64_t messages, int64_t bytes, bool new_request) {
-    if (topic != topic_) {
+  // REQUIRES: `topic` stays valid as long as this; `identity` as in topic_put().
+  void add(const void* identity, std::string_view topic, int64_t messages, int64_t bytes, bool new_request) {
+    if (identity != identity_) {
       flush();
+      identity_ = identity;
       topic_ = topic;
     }
     messages_ += messages;
@@ -156,11 +168,12 @@ class PutRun {
 
  private:
   void flush() {
-    if (messages_ > 0) table_.topic_put(topic_, messages_, bytes_, requests_);
+    if (messages_ > 0 && identity_ != nullptr) table_.topic_put(identity_, topic_, messages_, bytes_, requests_);
     messages_ = bytes_ = requests_ = 0;
   }
 
   StatsTable& table_;
+  const void* identity_ = nullptr;
   std::string_view topic_;
   int64_t messages_ = 0;
   int64_t bytes_ = 0;

@@ -36,14 +36,15 @@ std::string_view trimmed(std::string_view s) {
 
 TopicsDoor::TopicsDoor(TopicsDoorSettings settings, store::MessageStore& store, meta::TopicTable& topics,
                        meta::QueueMappingTable& mappings, meta::SubscriptionGroups& groups,
-                       meta::ConsumerOffsets& offsets, service::Clients& clients)
+                       meta::ConsumerOffsets& offsets, service::Clients& clients, service::BrokerStats& stats)
     : settings_(std::move(settings)),
       store_(store),
       topics_(topics),
       mappings_(mappings),
       groups_(groups),
       offsets_(offsets),
-      clients_(clients) {}
+      clients_(clients),
+      stats_(stats) {}
 
 bool TopicsDoor::refuses_mixed(rpc::Request& request, const meta::Attributes& attributes) const {
   if (settings_.mixed_message_types.load(std::memory_order_relaxed) != 0) return false;
@@ -117,6 +118,7 @@ void TopicsDoor::delete_topic(rpc::Request& request) {
   const bool was_there = removed || removed.error().code != Errc::not_found;
   const Status unmapped = mappings_.remove(header->topic);
   offsets_.remove_topic(header->topic);
+  stats_.table().topic_deleted(header->topic);
   const Status deleted = store_.delete_topic(header->topic);
   if (was_there && !removed) removed = topics_.persist_if_dirty();
   if (was_there && topic_changed_) topic_changed_(nullptr);
@@ -215,6 +217,7 @@ void TopicsDoor::delete_group(rpc::Request& request) {
     return request.reply(rc::system_error, s.error().message);
   }
   if (header->clean_offset) offsets_.remove_group(header->group_name);
+  stats_.table().group_deleted(header->group_name);
   request.reply(rc::success);
 }
 

@@ -31,7 +31,7 @@ class TopicsDoor {
  public:
   TopicsDoor(TopicsDoorSettings settings, store::MessageStore& store, meta::TopicTable& topics,
              meta::QueueMappingTable& mappings, meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets,
-             service::Clients& clients);
+             service::Clients& clients, service::BrokerStats& stats);
   // Registers a changed topic (nullptr: the whole table, after a deletion) with the nameservers; blocks until they
   // know.
   void set_topic_changed(std::function<void(const meta::TopicPtr&)> callback) { topic_changed_ = std::move(callback); }
@@ -62,6 +62,7 @@ class TopicsDoor {
   meta::SubscriptionGroups& groups_;
   meta::ConsumerOffsets& offsets_;
   service::Clients& clients_;
+  service::BrokerStats& stats_;
   std::function<void(const meta::TopicPtr&)> topic_changed_;
   std::mutex change_mutex_;  // one administrative change at a time, as Apache
 

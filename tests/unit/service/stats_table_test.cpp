@@ -1,5 +1,6 @@
 #include "service/stats_table.h"
 
+#include <set>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -11,16 +12,30 @@ constexpr int64_t start_ms = 1'700'000'000'000;
 
 class StatsTableTest : public testing::Test {
  protected:
+  const void* identity_of(std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    return &*names_.emplace(name).first;
+  }
+  void put(std::string_view topic, int64_t messages, int64_t bytes, int64_t requests) {
+    table_.topic_put(identity_of(topic), topic, messages, bytes, requests);
+  }
+  void get(std::string_view group, std::string_view topic, int32_t queue_id, int64_t messages, int64_t bytes,
+           int64_t latency_ms) {
+    const void* identity = identity_of(std::string(topic) + " " + std::to_string(queue_id));
+    table_.group_get(identity, group, topic, queue_id, messages, bytes, latency_ms);
+  }
   void sample_after(int64_t ms) {
     clock_.advance_ms(ms);
     table_.sample(0, 0);
   }
   ManualClock clock_{start_ms};
   StatsTable table_{clock_};
+  std::mutex mutex_;
+  std::set<std::string, std::less<>> names_;
 };
 
 TEST_F(StatsTableTest, AMinuteHasSixStepsOfTenSeconds) {
-  table_.topic_put("T", 30, 3'000, 10);
+  put("T", 30, 3'000, 10);
   EXPECT_EQ(table_.find("TOPIC_PUT_NUMS", "T")->minute.sum, 0);  // nothing sampled yet
   table_.sample(0, 0);
   auto found = table_.find("TOPIC_PUT_NUMS", "T");
@@ -40,9 +55,9 @@ TEST_F(StatsTableTest, AMinuteHasSixStepsOfTenSeconds) {
 }
 
 TEST_F(StatsTableTest, HourAndDayHaveTheirOwnSteps) {
-  table_.topic_put("T", 1, 1, 1);
+  put("T", 1, 1, 1);
   table_.sample(0, 0);
-  table_.topic_put("T", 10, 10, 1);
+  put("T", 10, 10, 1);
   for (int i = 0; i < 6 * 59; ++i) sample_after(10'000);
   EXPECT_EQ(table_.find("TOPIC_PUT_NUMS", "T")->hour.sum, 11);
   EXPECT_EQ(table_.find("TOPIC_PUT_NUMS", "T")->day.sum, 1);
@@ -53,11 +68,11 @@ TEST_F(StatsTableTest, HourAndDayHaveTheirOwnSteps) {
 
 TEST_F(StatsTableTest, NamesAndKeysAreApaches) {
   table_.set_cluster_name("C");
-  table_.group_get("g", "T", 3, 32, 4'096, 2);
-  table_.group_get("g", "T", 3, 32, 4'096, 4);
+  get("g", "T", 3, 32, 4'096, 2);
+  get("g", "T", 3, 32, 4'096, 4);
   table_.sent_back("g", "T");
-  table_.topic_put("RMQ_SYS_TRACE_TOPIC", 5, 5, 1);
-  table_.topic_put("T", 7, 7, 1);
+  put("RMQ_SYS_TRACE_TOPIC", 5, 5, 1);
+  put("T", 7, 7, 1);
   table_.sample(12, 64);
   EXPECT_EQ(table_.find("GROUP_GET_NUMS", "T@g")->minute.sum, 64);
   EXPECT_EQ(table_.find("GROUP_GET_SIZE", "T@g")->minute.sum, 8'192);
@@ -76,15 +91,15 @@ TEST_F(StatsTableTest, NamesAndKeysAreApaches) {
                                   {"QUEUE_GET_NUMS", "T@3"}}) {
     EXPECT_FALSE(table_.find(name, key)) << name << " " << key;
   }
-  table_.group_get("h", "T", 0, 1, 1, 0);
+  get("h", "T", 0, 1, 1, 0);
   EXPECT_FALSE(table_.find("SNDBCK_PUT_NUMS", "T@h")) << "the group got messages, and gave none back";
 }
 
 TEST_F(StatsTableTest, WhatIsDeletedOrIdleGoes) {
-  table_.topic_put("T", 1, 1, 1);
-  table_.topic_put("TT", 1, 1, 1);
-  table_.group_get("g", "T", 0, 1, 1, 0);
-  table_.group_get("gg", "TT", 0, 1, 1, 0);
+  put("T", 1, 1, 1);
+  put("TT", 1, 1, 1);
+  get("g", "T", 0, 1, 1, 0);
+  get("gg", "TT", 0, 1, 1, 0);
   table_.sample(0, 0);
   table_.topic_deleted("T");
   EXPECT_FALSE(table_.find("TOPIC_PUT_NUMS", "T"));
@@ -93,7 +108,7 @@ TEST_F(StatsTableTest, WhatIsDeletedOrIdleGoes) {
   table_.group_deleted("gg");
   EXPECT_FALSE(table_.find("GROUP_GET_NUMS", "TT@gg"));
   EXPECT_FALSE(table_.find("GROUP_GET_LATENCY", "0@TT@gg"));
-  table_.topic_put("T", 2, 2, 1);  // a new life, also for the thread that knew the old row
+  put("T", 2, 2, 1);  // a new life, also for the thread that knew the old row
   table_.sample(0, 0);
   sample_after(10'000);
   EXPECT_EQ(table_.find("TOPIC_PUT_NUMS", "T")->minute.sum, 2);
@@ -103,12 +118,12 @@ TEST_F(StatsTableTest, WhatIsDeletedOrIdleGoes) {
 }
 
 TEST_F(StatsTableTest, TheTableHasALimit) {
-  for (size_t i = 0; i < StatsTable::rows_max + 10; ++i) table_.topic_put("T" + std::to_string(i), 1, 1, 1);
+  for (size_t i = 0; i < StatsTable::rows_max + 10; ++i) put("T" + std::to_string(i), 1, 1, 1);
   EXPECT_EQ(table_.size(), StatsTable::rows_max);
   EXPECT_FALSE(table_.find("TOPIC_PUT_NUMS", "T" + std::to_string(StatsTable::rows_max + 5)));
   table_.sample(0, 0);
   sample_after(StatsTable::idle_when_full_ms + 10'000);
-  table_.topic_put("new", 1, 1, 1);
+  put("new", 1, 1, 1);
   EXPECT_TRUE(table_.find("TOPIC_PUT_NUMS", "new"));
 }
 
@@ -118,12 +133,12 @@ TEST_F(StatsTableTest, ThreadsLoseNothing) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([this] {
       for (int64_t i = 0; i < rounds; ++i) {
-        table_.topic_put("T" + std::to_string(i % 300), 1, 10, 1);
-        table_.group_get("g", "T", static_cast<int32_t>(i % 8), 2, 20, 0);
+        put("T" + std::to_string(i % 300), 1, 10, 1);
+        get("g", "T", static_cast<int32_t>(i % 8), 2, 20, 0);
       }
     });
   }
-  for (int i = 0; i < 50; ++i) sample_after(10'000);
+  for (int i = 0; i < 50; ++i) sample_after(10'000);  // beside the threads
   for (std::thread& thread : threads) thread.join();
   sample_after(StatsTable::day_step_ms);
   EXPECT_EQ(table_.find("GROUP_GET_NUMS", "T@g")->day.sum, 4 * 2 * rounds);
@@ -139,7 +154,7 @@ TEST_F(StatsTableTest, ThreadsLoseNothing) {
 TEST_F(StatsTableTest, ARunCountsTopicByTopic) {
   {
     PutRun run(table_);
-    for (const std::string_view topic : {"A", "A", "B", "A"}) run.add(topic, 2, 100, topic != "B");
+    for (const std::string_view topic : {"A", "A", "B", "A"}) run.add(identity_of(topic), topic, 2, 100, topic != "B");
   }
   table_.sample(0, 0);
   EXPECT_EQ(table_.find("TOPIC_PUT_NUMS", "A")->minute.sum, 6);
