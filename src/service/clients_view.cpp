@@ -27,7 +27,9 @@ std::vector<std::string> Clients::consumer_ids(std::string_view group) const {
   std::vector<std::string> out;
   const auto it = consumers_.find(group);
   if (it == consumers_.end()) return out;
-  for (const auto& [id, member] : it->second.channels) out.push_back(member.client.client_id);
+  // Each once, though a client may have two connections for a while: members share the queues by their place in this
+  // list, and the share of a second place would be nobody's.
+  for (const auto& [id, channels] : it->second.client_ids) out.push_back(id);
   return out;
 }
 

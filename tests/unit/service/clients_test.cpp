@@ -175,6 +175,17 @@ TEST_F(ClientsTest, AProducerIsFoundByItsClientIdOnItsOpenChannel) {
   EXPECT_EQ(clients.producer_channel("client1"), nullptr);
 }
 
+TEST_F(ClientsTest, AClientWithTwoConnectionsIsOneMember) {
+  ClientInfo again = client(two);
+  again.client_id = "client1";
+  clients.register_consumer(heartbeat(), client(one), false, true);
+  clients.register_consumer(heartbeat(), again, false, true);
+  EXPECT_EQ(clients.consumer_ids("g"), std::vector<std::string>{"client1"});
+  EXPECT_EQ(clients.consumer_group("g")->clients.size(), 2U) << "operators see both";
+  clients.channel_closed(1, [](const std::string&) { return true; });
+  EXPECT_EQ(clients.consumer_ids("g"), std::vector<std::string>{"client1"});
+}
+
 TEST_F(ClientsTest, ANewHeartbeatSavesAnExpiringChannel) {
   ClientInfo late = client(one);
   clients.register_consumer(heartbeat(), late, false, true);

@@ -10,6 +10,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import java.util.TreeMap;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyContext;
@@ -27,6 +28,7 @@ final class GroupScenarios {
   static void register(Suite suite) {
     suite.add("order_when_a_consumer_is_killed", GroupScenarios::killed);
     suite.add("group_members_subscribe_differently", GroupScenarios::differ);
+    suite.add("group_members_that_differ_are_refused", GroupScenarios::refused);
     suite.add("group_broadcast_resumes_at_local_offsets", GroupScenarios::broadcastRestart);
     suite.add("group_batch_consumption", GroupScenarios::batch);
     suite.add("group_namespace", GroupScenarios::namespace);
@@ -188,6 +190,36 @@ final class GroupScenarios {
     Thread.sleep(3_000);
     long now = Files.readString(bed.broker.process.log).lines().filter(l -> l.contains(group) && l.contains("subscribe differently")).count();
     Check.equal(lines.size(), (int) now, "lines in the log");
+  }
+
+  /** Only where it is asked for: who subscribes to something else gets nothing, and takes nothing from the others. */
+  static void refused(Bed bed) throws Exception {
+    if (ownNumbers(bed).isEmpty()) {
+      return;
+    }
+    String topic = bed.topic(4);
+    String group = bed.name("G");
+    Properties reject = new Properties();
+    reject.setProperty("merlinRejectSubscriptionMismatch", "true");
+    bed.api().updateBrokerConfig(bed.broker.addr(), reject, Bed.CALL_MS);
+    try {
+      Inbox one = new Inbox();
+      DefaultMQPushConsumer first = PushScenarios.start(bed, group, topic, "a", one);
+      PushScenarios.awaitQueues(first, topic, 4);
+      Inbox two = new Inbox();
+      DefaultMQPushConsumer second = PushScenarios.start(bed, group, topic, "b", two);
+      List<Message> sent = Mail.make(topic, "a", 20);
+      PushScenarios.send(bed.producer(), sent);
+      Inbox.expect(sent, one);
+      Thread.sleep(1_500);
+      Check.equal(0, two.size(), "messages of the one that was refused");
+      Check.equal(List.of(first.buildMQClientId()), bed.api().getConsumerIdListByGroup(bed.broker.addr(), group, Bed.CALL_MS), "members");
+      Check.that(Files.readString(bed.broker.process.log).lines().anyMatch(l -> l.contains(group) && l.contains("is refused")
+          && l.contains(first.buildMQClientId()) && l.contains(second.buildMQClientId())), "the log names both");
+    } finally {
+      reject.setProperty("merlinRejectSubscriptionMismatch", "false");
+      bed.api().updateBrokerConfig(bed.broker.addr(), reject, Bed.CALL_MS);
+    }
   }
 
   private static DefaultMQPushConsumer broadcaster(Bed bed, String group, String instance, String topic, Inbox inbox) throws Exception {

@@ -26,7 +26,7 @@ final class OrderScenarios {
   }
 
   /** Notes the order within each queue, and that no queue is ever in two hands. */
-  private static final class Ledger {
+  static final class Ledger {
     final Map<Integer, List<MessageExt>> byQueue = new HashMap<>();
     final Map<Integer, AtomicInteger> inside = new ConcurrentHashMap<>();
     final ConcurrentLinkedQueue<String> problems = new ConcurrentLinkedQueue<>();
@@ -77,7 +77,7 @@ final class OrderScenarios {
     }
   }
 
-  private static DefaultMQPushConsumer start(Bed bed, String group, String topic, MessageListenerOrderly listener) throws Exception {
+  static DefaultMQPushConsumer start(Bed bed, String group, String topic, MessageListenerOrderly listener) throws Exception {
     DefaultMQPushConsumer consumer = bed.newPush(group);
     consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     consumer.setSuspendCurrentQueueTimeMillis(100);
@@ -87,7 +87,7 @@ final class OrderScenarios {
     return consumer;
   }
 
-  private static List<Message> sendInOrder(DefaultMQProducer producer, String topic, int count) throws Exception {
+  static List<Message> sendInOrder(DefaultMQProducer producer, String topic, int count) throws Exception {
     List<Message> sent = Mail.make(topic, "ordered", count);
     for (int i = 0; i < count; i++) {
       producer.send(sent.get(i), (queues, message, arg) -> queues.get((int) arg % queues.size()), i);

@@ -2,7 +2,9 @@ package conformance;
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.common.TopicConfig;
@@ -23,6 +25,7 @@ final class ModernScenarios {
     suite.add("group_namespace_v2", ModernScenarios::namespaceV2);
     suite.add("message_types", ModernScenarios::messageTypes);
     suite.add("heartbeat_v2_after_reconnecting", ModernScenarios::reconnect);
+    suite.add("order_kept_when_connections_break", ModernScenarios::orderOverBreaks);
   }
 
   /** The second heartbeat carries only a fingerprint; the broker must still know the client and its subscriptions. */
@@ -57,6 +60,28 @@ final class ModernScenarios {
     List<Message> all = new ArrayList<>(sent);
     all.addAll(more);
     Inbox.expect(all, inbox);
+  }
+
+  /** A client that loses its connection and makes another one keeps its locks: no queue is ever consumed by two at once. */
+  static void orderOverBreaks(Bed bed) throws Exception {
+    String topic = bed.topic(4);
+    String group = bed.name("G");
+    DefaultMQProducer producer = bed.producer();
+    OrderScenarios.Ledger ledger = new OrderScenarios.Ledger();
+    Map<String, Integer> shares = new HashMap<>();
+    DefaultMQPushConsumer first = OrderScenarios.start(bed, group, topic, ledger.listener("first", shares));
+    DefaultMQPushConsumer second = OrderScenarios.start(bed, group, topic, ledger.listener("second", shares));
+    PushScenarios.awaitQueues(first, topic, 2);
+    PushScenarios.awaitQueues(second, topic, 2);
+    List<Message> sent = new ArrayList<>();
+    for (int round = 0; round < 6; round++) {
+      sent.addAll(OrderScenarios.sendInOrder(producer, topic, 40));
+      var factory = (round % 2 == 0 ? first : second).getDefaultMQPushConsumerImpl().getmQClientFactory();
+      ((NettyRemotingClient) factory.getMQClientAPIImpl().getRemotingClient()).closeChannels(List.of(bed.broker.addr()));
+      Thread.sleep(500);
+    }
+    Check.eventually(100_000, "240 messages in order", () -> ledger.size() >= 240);
+    ledger.check(sent);
   }
 
   /** Version 2 goes in two header fields of each request, which a broker passes over: names are as the application gives them. */
