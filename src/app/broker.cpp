@@ -248,6 +248,7 @@ void Broker::Parts::connect() {
   dispatcher.add(admin_door, door::BrokerAdminDoor::rows);
   dispatcher.add(relay_door, door::RelayDoor::rows);
   dispatcher.add(stats_door, door::StatsDoor::rows);
+  offset_admin.set_queue_moved([this](const store::ConsumeQueue* queue) { long_poll.wake_all(queue); });
   stats.table().set_cluster_name(settings.text("brokerClusterName"));
   dispatcher.add_burst_participant(&produce_door);
   dispatcher.add_close_listener([this](net::Connection& connection) {

@@ -70,6 +70,20 @@ void LongPoll::on_arrivals(std::span<const store::Arrival> arrivals) {
   for (auto& wake : woken) wake(Wake::arrival);
 }
 
+void LongPoll::wake_all(const store::ConsumeQueue* queue) {
+  std::vector<std::function<void(Wake)>> woken;
+  {
+    Shard& s = shard(queue);
+    std::lock_guard lock(s.mutex);
+    const auto it = s.queues.find(queue);
+    if (it == s.queues.end()) return;
+    take_where(it->second, woken, [](const Waiter&) { return true; });
+    s.queues.erase(it);
+  }
+  held_.fetch_sub(woken.size());
+  for (auto& wake : woken) wake(Wake::arrival);
+}
+
 void LongPoll::sweep() {
   if (held() == 0) return;
   const int64_t now_ms = clock_.wall_ms();

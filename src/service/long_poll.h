@@ -41,6 +41,8 @@ class LongPoll final : public store::ArrivalListener {
   // True when the waiter was still held: its wake will not be called any more.
   bool cancel(const store::ConsumeQueue* queue, uint64_t token);
   void on_arrivals(std::span<const store::Arrival> arrivals) override;
+  // Something else than a message has come, for one of those who wait for this queue: they all look again.
+  void wake_all(const store::ConsumeQueue* queue);
   // Wakes what is over its deadline. To be called often: it looks at the waiters only when a deadline has passed, and
   // waits a millisecond for each held_per_sweep_ms of them until it looks again, so that many cost little.
   static constexpr int64_t held_per_sweep_ms = 50;

@@ -63,7 +63,11 @@ Refusal OffsetAdmin::reset_on_server(const ResetAsk& ask, meta::QueueOffsets& mo
     if (Refusal r = target_of(ask, id, moved[id]); !r.ok()) return r;
   }
   for (const auto& [id, offset] : moved) {
-    if (offsets_.assign_reset(ask.group, ask.topic, id, offset)) continue;
+    if (offsets_.assign_reset(ask.group, ask.topic, id, offset)) {
+      const store::ConsumeQueue* queue = store_.find_queue(ask.topic, id);
+      if (queue != nullptr && queue_moved_) queue_moved_(queue);
+      continue;
+    }
     return {Outcome::system_error,
             fmt::format("queue {} is not reset: the table of offsets is full, its limit is {} queues of all groups", id,
                         meta::ConsumerOffsets::entries_max)};

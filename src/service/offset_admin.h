@@ -62,7 +62,11 @@ class OffsetAdmin {
               meta::QueueMappingTable& mappings, meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets,
               Clients& clients, const Relay& relay, const BrokerStats& stats);
 
-  // Moves the group here; consumers learn of it with their next pull. `moved`: where each queue goes on.
+  // Called for each queue that was reset: pulls that are held there shall look again.
+  void set_queue_moved(std::function<void(const store::ConsumeQueue*)> callback) { queue_moved_ = std::move(callback); }
+
+  // Moves the group here; consumers learn of it with their next pull, or from the one that is held. `moved`: where each
+  // queue goes on.
   Refusal reset_on_server(const ResetAsk& ask, meta::QueueOffsets& moved);
   // Tells the group's consumers, who commit it. An offset goes forward only by force.
   Refusal reset_by_clients(const ResetAsk& ask, meta::QueueOffsets& moved);
@@ -99,6 +103,7 @@ class OffsetAdmin {
   Clients& clients_;
   const Relay& relay_;
   const BrokerStats& stats_;
+  std::function<void(const store::ConsumeQueue*)> queue_moved_;
 };
 
 }  // namespace merlin::service

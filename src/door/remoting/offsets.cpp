@@ -1,5 +1,7 @@
 #include "door/remoting/offsets.h"
 
+#include <algorithm>
+
 #include "door/remoting/answer.h"
 #include "door/remoting/json_text.h"
 #include "merlin/base/log.h"
@@ -12,6 +14,13 @@ namespace {
 
 void reply_offset(rpc::Request& request, std::string_view name, int64_t value) {
   request.reply_with(rc::success, {}, {}, [&](wire::CommandWriter& w) { w.field(name, value); });
+}
+
+// In whatever case, as Apache; anything else is the lower one.
+bool is_upper(std::string_view boundary) {
+  constexpr std::string_view name = "upper";
+  return std::equal(boundary.begin(), boundary.end(), name.begin(), name.end(),
+                    [](char a, char b) { return (a | 32) == b; });
 }
 
 struct LockRequest {
@@ -135,7 +144,7 @@ void OffsetsDoor::search(rpc::Request& request) {
   auto header = header_or_answer<SearchOffsetHeader>(request);
   StaticQueue mapped;
   if (!header || !static_queues_.resolve(request, header->topic, header->queue_id, mapped)) return;
-  const bool upper = header->boundary_type == "upper" || header->boundary_type == "UPPER";
+  const bool upper = is_upper(header->boundary_type);
   const store::ConsumeQueue* queue = store_.find_queue(header->topic, header->queue_id);
   if (is_empty_batch(header->topic, queue)) return reply_offset(request, "offset", -1);
   const int64_t offset =

@@ -34,6 +34,20 @@ class LongPollTest : public testing::Test {
   std::vector<Wake> woken;
 };
 
+TEST_F(LongPollTest, AllOfAQueueLookAgainWhenTheyAreTold) {
+  hold(1, 5);
+  hold(1, 7);
+  hold(2, 5);
+  poll.wake_all(queue(1));
+  EXPECT_EQ(woken.size(), 2U);
+  EXPECT_EQ(poll.held(), 1U);
+  poll.wake_all(queue(3));
+  arrive({arrival(1, 9)});
+  EXPECT_EQ(woken.size(), 2U);
+  arrive({arrival(2, 5)});
+  EXPECT_EQ(woken.size(), 3U);
+}
+
 TEST_F(LongPollTest, WakesOnlyTheQueueAndOffsetThatArrived) {
   hold(1, 5);
   hold(2, 5);
