@@ -14,6 +14,7 @@
 #include "door/remoting/registration.h"
 #include "door/remoting/relay.h"
 #include "door/remoting/reply.h"
+#include "door/remoting/retry.h"
 #include "door/remoting/static_topics.h"
 #include "door/remoting/stats.h"
 #include "door/remoting/topics.h"
@@ -21,6 +22,7 @@
 #include "merlin/base/worker_pool.h"
 #include "net/server.h"
 #include "rpc/client.h"
+#include "service/resend_rules.h"
 
 namespace merlin::app {
 
@@ -48,6 +50,11 @@ store::CleaningLimits cleaning_limits(const config::Settings& s) {
           .disk_warning_percent = std::clamp(s.int32("diskSpaceWarningLevelRatio"), 35, 90)};
 }
 
+std::vector<int64_t> delay_levels(const config::Settings& s) {
+  auto levels = service::parse_delay_levels(s.text("messageDelayLevel"));
+  return levels ? std::move(levels).value() : service::default_delay_levels();
+}
+
 store::StoreOptions store_options(const config::Settings& s) {
   store::StoreOptions o;
   o.root_dir = s.text("storePathRootDir");
@@ -72,6 +79,7 @@ store::StoreOptions store_options(const config::Settings& s) {
   o.delete_files_max = s.int32("deleteFileBatchMax");
   o.clean_forcibly = s.boolean("cleanFileForciblyEnable");
   o.light_queues_max = s.int32("maxLmqConsumeQueueNum");
+  o.delay_level_ms = delay_levels(s);
   return o;
 }
 
@@ -100,6 +108,8 @@ service::ProduceSettings produce_settings(const config::Settings& s, const HostP
   p.store_host = store_host;
   p.message_size_bytes_max = s.int32("maxMessageSize");
   p.check_message_type = s.boolean("merlinCheckMessageType");
+  // A text that does not fit is refused in open().
+  p.delay_level_ms = delay_levels(s);
   p.multi_dispatch = s.boolean("enableLmq") && s.boolean("enableMultiDispatch");
   return p;
 }
@@ -150,7 +160,11 @@ struct Broker::Parts {
   service::QueueLocks locks;
   service::Relay relay;
   service::OffsetAdmin offset_admin;
+  service::ResendRules resend_rules;
   service::Produce produce;
+  service::DelayPositions delay_positions;
+  service::Delay delay;
+  service::Retry retry;
   service::Pull pull;
   service::Reply reply;
   door::Registration registration;
@@ -165,10 +179,12 @@ struct Broker::Parts {
   door::BrokerAdminDoor admin_door;
   door::RelayDoor relay_door;
   door::StatsDoor stats_door;
+  door::RetryDoor retry_door;
   int64_t ticks = 0;           // seconds of housekeeping; reactor 0 only
   int64_t next_renewal_s = 0;  // reactor 0 only
   std::atomic<bool> persisting{false};
   std::atomic<bool> sampling{false};
+  std::atomic<bool> persisting_positions{false};
   std::atomic<bool> registering{false};
   bool store_open = false;
   bool tables_open = false;
@@ -196,7 +212,11 @@ struct Broker::Parts {
         locks(c),
         relay(clients, wire::version_text),
         offset_admin(s.text("brokerName"), c, store, topics, mappings, groups, offsets, clients, relay, stats),
+        resend_rules(groups, locks),
         produce(produce_settings(s, store_host(s)), c, store, topics, s.live_int("brokerPermission"), stats),
+        delay_positions(f, c, s.text("storePathRootDir")),
+        delay(delay_levels(s), c, store, produce, delay_positions),
+        retry(store, produce, topics, groups, s.live_int("brokerPermission")),
         pull(s.text("brokerIP1"),
              service::PullLimits{
                  s.live_int("maxTransferBytesOnMessageInMemory"), s.live_int("maxTransferCountOnMessageInMemory"),
@@ -220,13 +240,15 @@ struct Broker::Parts {
         admin_door(s, std::move(config_path), f, c, store, stats, long_poll, workers),
         relay_door(s.text("brokerName"), relay, store, topics, groups),
         stats_door(s.text("brokerName"), s.text("brokerIP1") + ":" + std::to_string(s.int32("listenPort")), store,
-                   topics, clients, offset_admin, stats) {}
+                   topics, clients, offset_admin, stats),
+        retry_door(retry, delay, store, s.int32("syncFlushTimeout")) {}
 
   void connect();
   Status open();
   void each_second();
   void persist();
   void sample_traffic();
+  void persist_positions();
   void renew();
 };
 
@@ -250,6 +272,7 @@ void Broker::Parts::connect() {
   dispatcher.add(stats_door, door::StatsDoor::rows);
   offset_admin.set_queue_moved([this](const store::ConsumeQueue* queue) { long_poll.wake_all(queue); });
   stats.table().set_cluster_name(settings.text("brokerClusterName"));
+  dispatcher.add(retry_door, door::RetryDoor::rows);
   dispatcher.add_burst_participant(&produce_door);
   dispatcher.add_close_listener([this](net::Connection& connection) {
     pull_door.connection_closed(connection);
@@ -257,6 +280,15 @@ void Broker::Parts::connect() {
   });
   const auto topic_changed = [this](const meta::TopicPtr& topic) { registration.register_topic(topic); };
   produce.set_topic_created(topic_changed);
+  produce.set_delayed_listener(&delay);
+  produce.set_resend_rules(&resend_rules);
+  retry.set_topic_created(topic_changed);
+  admin_door.add_runtime_rows([this](door::BrokerAdminDoor::Table& rows) {
+    for (const auto& [level, position, queue_end] : delay.progress()) {
+      rows["scheduleMessageOffset_" + std::to_string(level)] =
+          std::to_string(position) + "," + std::to_string(queue_end);
+    }
+  });
   clients_door.set_topic_created(topic_changed);
   topics_door.set_topic_changed(topic_changed);
   static_topics_door.set_topic_changed(topic_changed);
@@ -301,9 +333,12 @@ Status Broker::Parts::open() {
                  "listenPort is " + std::to_string(port) + "; it must be at least 3, for listenPort-2 is used too"};
   if (Status s = check_security(settings); !s) return s;
   if (Status s = check_config_form(files, settings); !s) return s;
+  if (const auto levels = service::parse_delay_levels(settings.text("messageDelayLevel")); !levels) {
+    return levels.error();
+  }
   if (Status s = store.open(); !s) return s.error().with("open the store " + settings.text("storePathRootDir"));
   store_open = true;
-  warn_of_delayed_messages(files, store, settings.text("storePathRootDir"));
+  delay.open();
   if (Status s = topics.open(topic_setup(settings)); !s) return s.error().with("open topics.json");
   if (Status s = mappings.open(); !s) return s.error().with("open topicQueueMapping.json");
   if (Status s = groups.open(); !s) return s.error().with("open subscriptionGroup.json");
@@ -337,6 +372,16 @@ void Broker::Parts::sample_traffic() {
   if (!accepted) sampling = false;
 }
 
+void Broker::Parts::persist_positions() {
+  if (persisting_positions.exchange(true)) return;
+  const bool accepted = workers.submit([this] {
+    if (Status s = delay_positions.persist(store.stats().durable_offset); !s)
+      log_warn("delay", "{}", s.error().message);
+    persisting_positions = false;
+  });
+  if (!accepted) persisting_positions = false;
+}
+
 // On a worker: a large table goes in many parts, and even a small one is put into text.
 void Broker::Parts::renew() {
   if (registering.exchange(true)) return;
@@ -353,6 +398,8 @@ void Broker::Parts::each_second() {
   sample_traffic();
   const int64_t persist_s = std::max<int64_t>(settings.live_int("flushConsumerOffsetInterval").load() / 1000, 1);
   if (ticks % persist_s == 0) persist();
+  const int64_t positions_s = std::max<int64_t>(settings.live_int("flushDelayOffsetInterval").load() / 1000, 1);
+  if (ticks % positions_s == 0) persist_positions();
   if (ticks % 10 == 0) clients.drop_expired(settings.int64("channelExpiredTimeout"));
   if (ticks % 60 == 0) locks.drop_expired();
   if (ticks >= next_renewal_s) {
@@ -384,6 +431,7 @@ Status Broker::start() {
     p.clients.send_due_notices();
   });
   first.every_ms(1000, [&p] { p.each_second(); });
+  p.delay.start();
   p.server.start();
   p.serving = true;
   p.renew();
@@ -417,9 +465,15 @@ void Broker::stop() {
     p.dispatcher.set_draining(true);
     p.workers.stop();
     p.cold_readers.stop();
-    if (p.store.sync_flush()) wait_until_durable(p.store);
+    p.delay.stop();
+    if (p.store.sync_flush() || p.delay_positions.waits_for_disk(p.store.stats().durable_offset)) {
+      wait_until_durable(p.store);
+    }
     p.server.stop();
     p.serving = false;
+    if (Status s = p.delay_positions.persist(p.store.stats().durable_offset); !s) {
+      log_error("delay", "{}", s.error().message);
+    }
   }
   // After a start that failed at a damaged file the tables hold defaults, which must not be written over that file.
   if (p.tables_open) {

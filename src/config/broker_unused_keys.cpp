@@ -295,8 +295,6 @@ constexpr UnusedKey unused_keys[] = {
     {"haMaxGapNotInSync", "268435456"},
     {"putMessageTimeout", "8000"},
     {"slaveTimeout", "3000"},
-    {"messageDelayLevel", "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"},
-    {"flushDelayOffsetInterval", "10000"},
     {"warmMapedFileEnable", "false"},
     {"offsetCheckInSlave", "false"},
     {"debugLockEnable", "false"},

@@ -1,6 +1,7 @@
 #include "service/produce.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -101,14 +102,28 @@ Refusal refuse_unbuilt(const PropertyScan& scan, const std::string& broker_ip) {
     return {Outcome::system_error,
             "accurate timer message is not enabled, timerWheelEnable is false: timers are not built yet"};
   }
-  if (!scan.delay_level.empty() && scan.delay_level != "0" && scan.delay_level.front() != '-') {
-    return {Outcome::message_illegal,
-            fmt::format("delayed delivery is not built yet: the message asks for DELAY={}", scan.delay_level)};
-  }
   if (scan.has_inner_num) {
     return {Outcome::message_illegal, "the property INNER_NUM belongs to inner batches, and this is none"};
   }
   return {};
+}
+
+// The level in DELAY; 0 and less: at once.
+Refusal read_delay_level(std::string_view text, int32_t& level) {
+  const std::string_view digits = text.starts_with('+') ? text.substr(1) : text;
+  const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), level);
+  if (ec == std::errc() && end == digits.data() + digits.size()) return {};
+  return {Outcome::system_error, fmt::format("the property DELAY is \"{}\", which is no number", text)};
+}
+
+// Messages of a batch have one place together.
+Refusal refuse_in_batch(const PropertyScan& scan, const std::string& broker_ip) {
+  int32_t level = 0;
+  if (!scan.delay_level.empty()) {
+    if (Refusal r = read_delay_level(scan.delay_level, level); !r.ok()) return r;
+  }
+  if (level > 0) return {Outcome::message_illegal, fmt::format("a message of a batch asks for DELAY={}", level)};
+  return refuse_unbuilt(scan, broker_ip);
 }
 
 }  // namespace
@@ -129,6 +144,7 @@ ProduceBurst::CachedTopic make_cached(meta::TopicPtr config) {
   ProduceBurst::CachedTopic cached;
   cached.queues.resize(static_cast<size_t>(std::max({config->write_queue_nums, config->read_queue_nums, 1})));
   cached.send_forbidden = message::is_send_forbidden_topic(config->name);
+  cached.is_retry = message::is_retry_topic(config->name);
   cached.config = std::move(config);
   return cached;
 }
@@ -206,12 +222,14 @@ Refusal Produce::prepare(const SendRequest& request, ProduceBurst& burst, Placed
             fmt::format("sysFlag {} says that the message is an inner batch, which only the broker makes",
                         request.sys_flag)};
   }
-  return request.batch ? add_batch(request, *cached, burst, placed) : add_single(request, *cached, burst, placed);
+  if (request.batch) return add_batch(request, *cached, burst, placed);
+  if (cached->is_retry && resend_rules_ != nullptr) return add_resent(request, *cached, burst, placed);
+  return add_single(request, *cached, burst, placed);
 }
 
 Refusal Produce::create_topic(const SendRequest& request) {
-  if (topics_.find(request.topic)) return {};
   const bool is_retry = message::is_retry_topic(request.topic);
+  if (topics_.find(request.topic)) return is_retry ? create_dead_letter_topic(request) : Refusal();
   int32_t sys_flag = 0;
   if (request.unit_mode) sys_flag = is_retry ? meta::topic_sys_flag_unit_sub : meta::topic_sys_flag_unit;
   meta::TopicPtr created;
@@ -225,7 +243,7 @@ Refusal Produce::create_topic(const SendRequest& request) {
     return {Outcome::topic_not_exist, fmt::format("topic[{}] not exist, apply first please!{}", request.topic, faq)};
   }
   if (topic_created_) topic_created_(created);
-  return {};
+  return is_retry ? create_dead_letter_topic(request) : Refusal();
 }
 
 Refusal Produce::too_large(size_t body_bytes, size_t properties_bytes) const {
@@ -259,10 +277,22 @@ int32_t pick_queue(const SendRequest& request, const meta::TopicConfig& config, 
 
 Refusal Produce::add_single(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
                             PlacedRequest& placed) {
-  const PropertyScan scan = scan_properties(request.properties);
+  PropertyScan scan = scan_properties(request.properties);
+  int32_t level = 0;
+  if (!scan.delay_level.empty()) {
+    if (Refusal r = read_delay_level(scan.delay_level, level); !r.ok()) return r;
+    // A level is stronger than a timer, and clients before 4.6.1 leave TRAN_MSG in what they send back.
+    scan.is_timer = scan.is_timer && level <= 0;
+    scan.is_transaction = scan.is_transaction && request.reconsume_times <= 0;
+  }
   if (Refusal r = refuse_unbuilt(scan, settings_.broker_ip); !r.ok()) return r;
+  const int32_t queue_id = pick_queue(request, *topic.config, burst);
   std::string_view properties = request.properties;
   if (scan.has_own_name) properties = burst.text() = without_broker_properties(properties);
+  if (level > 0) {
+    level = level_within(level);
+    properties = burst.text() = with_real_place(properties, request.topic, queue_id, level);
+  }
   std::string_view tail = tail_;
   std::string_view unique_key = scan.unique_key;
   if (unique_key.empty()) {
@@ -279,10 +309,9 @@ Refusal Produce::add_single(const SendRequest& request, ProduceBurst::CachedTopi
       properties.size() + tail.size() + 1 > message::properties_length_max) {
     return too_large(request.body.size(), properties.size() + tail.size());
   }
-  const int32_t queue_id = pick_queue(request, *topic.config, burst);
-  store::ConsumeQueue* const queue = queue_of(topic, queue_id);
+  store::ConsumeQueue* const queue = level > 0 ? nullptr : queue_of(topic, queue_id);
   store::LightQueues* light = nullptr;
-  if (settings_.multi_dispatch && !scan.multi_dispatch.empty()) {
+  if (settings_.multi_dispatch && !scan.multi_dispatch.empty() && level <= 0 && !topic.is_retry) {
     if (Refusal r = enter_light_queues(scan.multi_dispatch, request.topic, queue_id, burst, light); !r.ok()) return r;
   }
   // From here on nothing refuses or throws. The item is filled where it stays: it is large, and a copy of what has just
@@ -298,6 +327,7 @@ Refusal Produce::add_single(const SendRequest& request, ProduceBurst::CachedTopi
   item.texts_known = true;
   item.tags_code = scan.tags.empty() ? 0 : message::java_hash(scan.tags);
   item.queue = queue;
+  if (level > 0) put_aside(level, burst, item);
   if (light != nullptr) item.enter(*light);
   placed = {burst.items.size() - 1, 1, queue_id, unique_key, false, scan.waits_for_durable};
   return {};
@@ -337,7 +367,7 @@ Refusal Produce::add_batch(const SendRequest& request, ProduceBurst::CachedTopic
       break;
     }
     const PropertyScan scan = scan_properties(entry->properties);
-    refusal = refuse_unbuilt(scan, settings_.broker_ip);
+    refusal = refuse_in_batch(scan, settings_.broker_ip);
     if (!refusal.ok()) break;
     std::string_view properties = entry->properties;
     if (scan.has_own_name) properties = burst.text() = without_broker_properties(properties);
@@ -372,7 +402,7 @@ Refusal count_messages(ByteView body, const std::string& broker_ip, int32_t& cou
       return {Outcome::message_illegal,
               fmt::format("the batch has more than {} messages", store::inner_batch_messages_max)};
     }
-    if (Refusal r = refuse_unbuilt(scan_properties(entry->properties), broker_ip); !r.ok()) return r;
+    if (Refusal r = refuse_in_batch(scan_properties(entry->properties), broker_ip); !r.ok()) return r;
   }
   return {};
 }
@@ -389,7 +419,7 @@ Refusal Produce::add_inner_batch(const SendRequest& request, ProduceBurst::Cache
   std::string& properties = burst.text();
   properties = without_broker_properties(message::without_property(request.properties, p::inner_num));
   const PropertyScan scan = scan_properties(properties);
-  if (Refusal r = refuse_unbuilt(scan, settings_.broker_ip); !r.ok()) return r;
+  if (Refusal r = refuse_in_batch(scan, settings_.broker_ip); !r.ok()) return r;
   const int32_t queue_id = pick_queue(request, *topic.config, burst);
   store::AppendItem item;
   if (Refusal r = count_messages(request.body, settings_.broker_ip, item.count); !r.ok()) return r;
@@ -438,6 +468,7 @@ int64_t Produce::append(ProduceBurst& burst) {
   if (stored != static_cast<int64_t>(burst.items.size())) {
     stats_.add_put_failed(static_cast<int64_t>(burst.items.size()) - stored);
   }
+  if (burst.has_delayed && delayed_ != nullptr) tell_of_delayed(burst);
   return end;
 }
 

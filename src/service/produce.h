@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -20,6 +21,7 @@
 #include "meta/subscription_group.h"
 #include "meta/topic_config.h"
 #include "service/broker_stats.h"
+#include "service/delay_levels.h"
 #include "service/outcome.h"
 #include "store/message_store.h"
 
@@ -39,9 +41,30 @@ struct SendRequest {
   int32_t reconsume_times = 0;
   bool unit_mode = false;
   bool batch = false;
+  std::optional<int32_t> max_reconsume_times;  // of a message that is sent to a retry topic
   HostPort born_host;
   ByteView body;
 };
+
+// A stored message that is put once more: its delay is over, or a consumer gave it back. Views stay until append() has
+// returned.
+struct StoredCopy {
+  const message::RecordView* record = nullptr;
+  std::string_view topic;
+  int32_t queue_id = 0;
+  std::string_view properties;
+  int32_t reconsume_times = 0;
+  int32_t delay_level = 0;  // above 0: it waits first
+};
+
+// Told of messages that were stored to be delivered later, by whoever stored them.
+class DelayedListener {
+ public:
+  virtual ~DelayedListener() = default;
+  virtual void on_delayed(int32_t level, int64_t queue_offset, int64_t due_ms) = 0;
+};
+
+class ResendRules;
 
 // A request that was accepted into a burst: items [first, first + count) of it.
 struct PlacedRequest {
@@ -61,6 +84,7 @@ struct ProduceBurst {
     meta::TopicPtr config;
     std::vector<store::ConsumeQueue*> queues;
     bool send_forbidden = false;
+    bool is_retry = false;
   };
   struct StringHash {
     using is_transparent = void;
@@ -70,7 +94,9 @@ struct ProduceBurst {
   std::vector<store::AppendItem> items;
   std::deque<store::LightQueues> light;  // of items; stable addresses
   size_t light_used = 0;
-  CachedTopic light_topic;  // the light queue that a message is sent to
+  CachedTopic light_topic;                         // the light queue that a message is sent to
+  std::vector<store::ConsumeQueue*> delay_queues;  // by level - 1
+  bool has_delayed = false;                        // some of items wait for their time
   Buffer scratch;
   std::deque<std::string> texts;  // property strings and keys made by the broker; stable addresses
   size_t texts_used = 0;
@@ -87,6 +113,7 @@ struct ProduceBurst {
     items.clear();
     texts_used = 0;
     light_used = 0;
+    has_delayed = false;
   }
   std::string& text() {
     if (texts_used == texts.size()) texts.emplace_back();
@@ -105,6 +132,7 @@ struct ProduceSettings {
   int32_t message_size_bytes_max = 4 * 1024 * 1024;
   bool check_message_type = false;  // against the topic's message.type
   bool multi_dispatch = false;      // messages enter the light queues that INNER_MULTI_DISPATCH names
+  std::vector<int64_t> delay_level_ms = default_delay_levels();  // of level 1, 2, ...; a higher one counts as the last
 };
 
 class Produce {
@@ -119,8 +147,15 @@ class Produce {
   Refusal prepare(const SendRequest& request, ProduceBurst& burst, PlacedRequest& placed);
   // Auto-creation from the default topic, or of a retry topic. Blocks.
   Refusal create_topic(const SendRequest& request);
+  // Adds a stored message as a new one, to a topic that need not be in the table. Refuses what has no place: a name
+  // that no topic may have, a queue id out of range, properties that became too long.
+  Refusal add_copy(const StoredCopy& copy, ProduceBurst& burst);
   // Appends all items; returns the log offset to wait for in sync mode.
   int64_t append(ProduceBurst& burst);
+
+  // Before the first message: who delivers delayed ones, and what becomes of those that clients send to retry topics.
+  void set_delayed_listener(DelayedListener* listener) { delayed_ = listener; }
+  void set_resend_rules(const ResendRules* rules) { resend_rules_ = rules; }
 
   // Called after a topic was created here, before create_topic() returns: registers it with the nameservers.
   void set_topic_created(std::function<void(const meta::TopicPtr&)> callback) { topic_created_ = std::move(callback); }
@@ -141,10 +176,21 @@ class Produce {
                              store::LightQueues*& out);
   Refusal add_single(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
                      PlacedRequest& placed);
+  // To a retry topic: into it, or among the group's dead letters.
+  Refusal add_resent(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
+                     PlacedRequest& placed);
   Refusal add_batch(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
                     PlacedRequest& placed);
   Refusal add_inner_batch(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
                           PlacedRequest& placed);
+  Refusal create_dead_letter_topic(const SendRequest& request);
+  int32_t level_within(int32_t level) const;
+  // The properties of a message that waits: where it goes when its time has come.
+  static std::string with_real_place(std::string_view properties, std::string_view topic, int32_t queue_id,
+                                     int32_t level);
+  Refusal place_copy(const StoredCopy& copy, ProduceBurst& burst, store::AppendItem& item);
+  void put_aside(int32_t level, ProduceBurst& burst, store::AppendItem& item);
+  void tell_of_delayed(const ProduceBurst& burst);
   Refusal too_large(size_t body_bytes, size_t properties_bytes) const;
   void fill_record(const SendRequest& request, int32_t queue_id, message::RecordSpec& spec) const;
 
@@ -156,6 +202,8 @@ class Produce {
   message::UniqKeyMaker uniq_keys_;
   const std::string tail_;  // what the broker adds to every message's properties
   std::function<void(const meta::TopicPtr&)> topic_created_;
+  DelayedListener* delayed_ = nullptr;
+  const ResendRules* resend_rules_ = nullptr;
 };
 
 }  // namespace merlin::service

@@ -139,6 +139,7 @@ void MessageStore::get(const ConsumeQueue* queue, int64_t offset, const GetLimit
                        GetResult& out, ReadMode mode) const {
   out.bytes.clear();
   out.cold = false;
+  out.read_failed = false;
   out.error.clear();
   out.message_count = 0;
   out.behind_memory = false;

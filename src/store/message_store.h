@@ -195,6 +195,7 @@ struct GetResult {
   int64_t max_offset = 0;
   int32_t message_count = 0;
   std::string error;           // damaged: what and where
+  bool read_failed = false;    // damaged: only the system refused the read, which may go by
   bool cold = false;           // nothing was read: the bytes are not in memory and the caller did not want to wait
   bool behind_memory = false;  // the reader lags beyond the hot share: a slave may be suggested
   LogBytes bytes;

@@ -273,6 +273,7 @@ class MessageStore::Impl::Collector {
   bool unreadable(int64_t queue_offset, const Error& error) {
     if (out_.message_count > 0) return false;
     out_.status = GetStatus::damaged;
+    out_.read_failed = true;
     out_.error = "queue offset " + std::to_string(queue_offset) + " cannot be read: " + error.message;
     return false;
   }

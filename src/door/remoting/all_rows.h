@@ -13,6 +13,7 @@
 #include "door/remoting/queries.h"
 #include "door/remoting/relay.h"
 #include "door/remoting/reply.h"
+#include "door/remoting/retry.h"
 #include "door/remoting/static_topics.h"
 #include "door/remoting/stats.h"
 #include "door/remoting/topics.h"
@@ -48,7 +49,7 @@ constexpr bool all_different(const std::array<int32_t, N>& codes) {
 
 inline constexpr auto implemented_codes =
     detail::codes_of<ProduceDoor, PullDoor, ClientsDoor, OffsetsDoor, TopicsDoor, StaticTopicsDoor, QueriesDoor,
-                     BrokerAdminDoor, RelayDoor, StatsDoor, ReplyDoor>();
+                     BrokerAdminDoor, RelayDoor, StatsDoor, ReplyDoor, RetryDoor>();
 static_assert(detail::all_different(implemented_codes), "two families claim one request code");
 
 // Known to RocketMQ's broker, answered 3 REQUEST_CODE_NOT_SUPPORTED by this build, each with the feature it waits for.
@@ -58,9 +59,7 @@ struct NotSupported {
 };
 
 inline constexpr NotSupported not_supported_codes[] = {
-    {36, "retry and dead letters"},
     {37, "transactions"},
-    {45, "delayed delivery"},
     {50, "pop, and told apart from the old ACL code by its fields"},
     {51, "ack, as above"},
     {52, "ACL of 4.4 to 5.2, which 5.3 dropped"},

@@ -48,6 +48,25 @@ struct SendMessageHeaderV2 : SendMessageHeader {
                       optional("l", &H::max_reconsume_times), optional("m", &H::batch));
 };
 
+// Clients from 3.4.9 on mean it when they say maxReconsumeTimes.
+inline constexpr int32_t version_v3_4_9 = 121;
+
+// CONSUMER_SEND_MSG_BACK (36).
+struct SendBackHeader {
+  int64_t offset = 0;
+  std::string_view group;
+  int32_t delay_level = 0;
+  std::string_view origin_msg_id;
+  std::string_view origin_topic;
+  bool unit_mode = false;
+  std::optional<int32_t> max_reconsume_times;
+  using H = SendBackHeader;
+  static constexpr auto fields = std::make_tuple(
+      required("offset", &H::offset), required("group", &H::group), required("delayLevel", &H::delay_level),
+      optional("originMsgId", &H::origin_msg_id), optional("originTopic", &H::origin_topic),
+      optional("unitMode", &H::unit_mode), optional("maxReconsumeTimes", &H::max_reconsume_times));
+};
+
 // PULL_MESSAGE (11) and LITE_PULL_MESSAGE (361).
 struct PullMessageHeader {
   std::string_view consumer_group;

@@ -133,6 +133,7 @@ void ProduceDoor::handle(rpc::Request& request, const SendMessageHeader& header,
   send.flag = header.flag;
   send.properties = header.properties;
   send.reconsume_times = header.reconsume_times.value_or(0);
+  if (request.command().version >= version_v3_4_9) send.max_reconsume_times = header.max_reconsume_times;
   send.unit_mode = header.unit_mode;
   send.batch = batch;
   send.born_host = request.connection().remote();

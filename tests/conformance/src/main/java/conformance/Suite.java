@@ -34,6 +34,7 @@ final class Suite {
     ClientScenarios.register(suite);
     Release.register(suite);
     RestartScenarios.register(suite);
+    RetryScenarios.register(suite);
     ClusterScenarios.register(suite);
     LightScenarios.register(suite);
     RetentionScenarios.register(suite);
