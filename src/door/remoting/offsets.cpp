@@ -69,6 +69,13 @@ OffsetsDoor::OffsetsDoor(std::string broker_name, store::MessageStore& store, me
       admin_(admin),
       server_side_reset_(server_side_reset) {}
 
+bool OffsetsDoor::never_had_a_message(std::string_view topic, int32_t queue_id,
+                                      const store::ConsumeQueue* queue) const {
+  if (queue != nullptr && store_.max_offset(queue) > 0) return false;
+  const auto config = topics_.find(topic);
+  return config && !config->is_batch_queue() && queue_id >= 0 && queue_id < config->read_queue_nums;
+}
+
 void OffsetsDoor::query(rpc::Request& request) {
   auto header = header_or_answer<QueryConsumerOffsetHeader>(request);
   StaticQueue mapped;
@@ -86,6 +93,9 @@ void OffsetsDoor::query(rpc::Request& request) {
   const int64_t min_offset = queue == nullptr ? -1 : store_.min_offset(queue);
   if (min_offset <= 0 && (queue == nullptr ? false : store_.is_in_memory(queue, 0)))
     return reply_offset(request, "offset", 0);
+  // So it does in a queue that never had a message. Apache's answer, not found, makes the client ask for the maximum
+  // next, and lose what comes in between.
+  if (never_had_a_message(header->topic, header->queue_id, queue)) return reply_offset(request, "offset", 0);
   request.reply(rc::query_not_found, "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first");
 }
 

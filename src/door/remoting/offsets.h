@@ -29,6 +29,7 @@ class OffsetsDoor {
   void update(rpc::Request& request);
   void max_offset(rpc::Request& request);
   void min_offset(rpc::Request& request);
+  bool never_had_a_message(std::string_view topic, int32_t queue_id, const store::ConsumeQueue* queue) const;
   bool is_empty_batch(std::string_view topic, const store::ConsumeQueue* queue) const;
   void search(rpc::Request& request);
   void earliest_time(rpc::Request& request);

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
+import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyContext;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyContext;
@@ -20,6 +21,7 @@ import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.common.message.MessageQueue;
 
 /** Members of one group: who takes over from one that was killed, who disagrees, what each of them is given. */
 final class GroupScenarios {
@@ -34,6 +36,7 @@ final class GroupScenarios {
     suite.add("group_namespace", GroupScenarios::namespace);
     suite.add("group_compressed_bodies_untouched", GroupScenarios::compressed);
     suite.add("group_over_ipv6", GroupScenarios::six);
+    suite.add("group_begins_before_the_first_message", GroupScenarios::begins);
   }
 
   /** What the broker under test calls its own in its runtime information; Apache's has none of these. */
@@ -315,6 +318,17 @@ final class GroupScenarios {
     Inbox.expect(List.of(other), outside);
     Check.equal(1, bed.api().getConsumerIdListByGroup(bed.broker.addr(), namespace + "%" + group, Bed.CALL_MS).size(),
         "members of the group by its whole name");
+  }
+
+  /** Told 0, not "unknown", a new group cannot miss the first message by asking for the end of the queue when it is there. */
+  static void begins(Bed bed) throws Exception {
+    String topic = bed.topic(1);
+    DefaultMQPullConsumer reader = bed.pull(bed.name("G"));
+    MessageQueue queue = new MessageQueue(topic, bed.broker.name, 0);
+    // Apache's broker says it does not know.
+    Check.equal(ownNumbers(bed).isEmpty() ? -1L : 0L, reader.fetchConsumeOffset(queue, true), "offset of a new group in an empty queue");
+    bed.producer().send(Mail.make(topic, "first"));
+    Check.settles(5_000, () -> Check.equal(0L, reader.fetchConsumeOffset(queue, true), "offset of a new group in a queue of one message"));
   }
 
   /** A broker whose address is an IPv6 one: hosts in records, ids and answers are longer. */
