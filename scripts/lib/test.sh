@@ -12,10 +12,24 @@ add_counts() {
 
 # logged_suite NAME COMMAND...: a suite that prints closing lines of its own; its log is shown when something failed.
 logged_suite() {
-  local name=$1 log started=$SECONDS status=0 counts
+  begin_suite "$@"
+  end_suite "$1"
+}
+
+# begin_suite NAME COMMAND...: the same, beside what comes next, until end_suite NAME. For suites that mostly wait.
+declare -A suite_pid suite_started
+begin_suite() {
+  local name=$1
   shift
-  log=$root/build/test-$name.log
-  "$@" >"$log" 2>&1 </dev/null || status=$?
+  suite_started[$name]=$SECONDS
+  "$@" >"$root/build/test-$name.log" 2>&1 </dev/null &
+  suite_pid[$name]=$!
+}
+
+end_suite() {
+  local name=$1 log=$root/build/test-$1.log started=${suite_started[$1]} status=0 counts
+  wait "${suite_pid[$name]}" || status=$?
+  unset "suite_pid[$name]"
   counts=$(python3 -B scripts/lib/count_tests.py log "$log" "$status") || counts="0 1 0"
   case $counts in
     *' 0 '*) ;;
@@ -56,6 +70,9 @@ verb_test() {
     *) fail "test takes --fast, not '$1'" ;;
   esac
   local started=$SECONDS
+  # A suite that is interrupted leaves none behind.
+  trap 'kill "${suite_pid[@]}" 2>/dev/null || true' EXIT
+  trap 'exit 130' INT TERM
   need_build
   [ -z "$fast" ] && need_test && need_clients
   mkdir -p build
@@ -71,10 +88,12 @@ verb_test() {
     step "conformance: real Java clients, 5.5 and 4.9"
     logged_suite conformance tests/conformance/run
     step "conformance: the Go client and the Node client"
-    logged_suite go tests/conformance/go/run
-    logged_suite node tests/conformance/node/run
+    begin_suite go tests/conformance/go/run
+    begin_suite node tests/conformance/node/run
+    end_suite node
     step "mqadmin against Apache's broker and ours, outputs compared"
     logged_suite admin-shapes env OTHER_BROKER_CMD="$root/scripts/apache/broker" tests/conformance/admin-shapes/run
+    end_suite go
     step "Apache's own integration tests"
     logged_suite upstream tests/conformance/upstream/run
     step "system calls of the broker that fail"
