@@ -333,10 +333,10 @@ TEST(dispatcher, bursts_of_several_connections_share_one_end) {
   WorkerPool workers("test-worker", 1, 8);
   Dispatcher dispatcher(workers);
   Collector collector;
-  std::promise<net::Reactor*> reactor;
+  std::atomic<net::Reactor*> reactor{nullptr};
   dispatcher.add_row(collecting_code, Lane::reactor, Ports::all, [&](Request& request) { collector.collect(request); });
   dispatcher.add_row(echo_code, Lane::reactor, Ports::all, [&](Request& request) {
-    reactor.set_value(&request.connection().reactor());
+    reactor = &request.connection().reactor();
     request.reply(0);
   });
   dispatcher.add_burst_participant(&collector);
@@ -346,11 +346,14 @@ TEST(dispatcher, bursts_of_several_connections_share_one_end) {
   server.start();
   RawClient first(server.bound_port(0));
   RawClient second(server.bound_port(0));
-  ASSERT_TRUE(first.send(command_frame(echo_code, 1, "", {})));
-  ASSERT_TRUE(parse(first.read_frame()));
+  // Both are accepted and watched.
+  for (RawClient* client : {&first, &second}) {
+    ASSERT_TRUE(client->send(command_frame(echo_code, 1, "", {})));
+    ASSERT_TRUE(parse(client->read_frame()));
+  }
   // Bytes that are sent on the loopback lie in the socket of the other side when send() returns.
   std::latch sent(1);
-  ASSERT_TRUE(reactor.get_future().get()->post([&] { sent.wait(); }));
+  ASSERT_TRUE(reactor.load()->post([&] { sent.wait(); }));
   for (RawClient* client : {&first, &second}) {
     const std::string name = client == &first ? "first" : "second";
     std::string all;
