@@ -240,7 +240,7 @@ struct Broker::Parts {
         admin_door(s, std::move(config_path), f, c, store, stats, long_poll, workers),
         relay_door(s.text("brokerName"), relay, store, topics, groups),
         stats_door(s.text("brokerName"), s.text("brokerIP1") + ":" + std::to_string(s.int32("listenPort")), store,
-                   topics, clients, offset_admin, stats),
+                   topics, clients, offsets, offset_admin, stats),
         retry_door(retry, delay, store, s.int32("syncFlushTimeout")) {}
 
   void connect();

@@ -80,17 +80,31 @@ bool ConsumerOffsets::put_offset(OffsetRows Shard::* table, std::string_view key
 }
 
 bool ConsumerOffsets::commit(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset) {
-  const std::string_view key = key_of(group, topic);
+  return commit_with(key_of(group, topic), queue_id, offset, true) == Commit::taken;
+}
+
+ConsumerOffsets::Commit ConsumerOffsets::commit_unless_reset(std::string_view group, std::string_view topic,
+                                                             int32_t queue_id, int64_t offset) {
+  return commit_with(key_of(group, topic), queue_id, offset, false);
+}
+
+ConsumerOffsets::Commit ConsumerOffsets::commit_with(std::string_view key, int32_t queue_id, int64_t offset,
+                                                     bool even_if_reset) {
   std::optional<int64_t> old;
   {
-    const std::unique_lock lock(shard(key).mutex);
-    if (!put_offset(&Shard::committed, key, queue_id, offset, old)) return false;
+    Shard& home = shard(key);
+    const std::unique_lock lock(home.mutex);
+    if (!even_if_reset && resets_pending_.load(std::memory_order_acquire) > 0 &&
+        home.resets.get(key, queue_id).has_value()) {
+      return Commit::reset_pending;
+    }
+    if (!put_offset(&Shard::committed, key, queue_id, offset, old)) return Commit::refused;
   }
   if (old && offset < *old && may_warn()) {
     log_warn("offsets", "{} queue {} goes back from {} to {} by request", key, queue_id, *old, offset);
   }
   count_commit();
-  return true;
+  return Commit::taken;
 }
 
 bool ConsumerOffsets::commit_pull(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset) {

@@ -58,6 +58,9 @@ class ConsumerOffsets : private TableContent {
   // As Apache, a commit below the stored offset is taken (clients rewind on purpose) and logged. False: a limit refused
   // it.
   bool commit(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset);
+  enum class Commit { taken, refused, reset_pending };
+  // The same, but for a queue whose reset nobody has taken yet: a client that does not know of it must not undo it.
+  Commit commit_unless_reset(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset);
   bool commit_pull(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset);
   // The pending reset, else the committed offset, else -1.
   int64_t query(std::string_view group, std::string_view topic, int32_t queue_id) const;
@@ -115,6 +118,7 @@ class ConsumerOffsets : private TableContent {
   const Shard& shard(std::string_view key) const;
   void mark_changed() { changes_.fetch_add(1, std::memory_order_release); }
   void count_commit();
+  Commit commit_with(std::string_view key, int32_t queue_id, int64_t offset, bool even_if_reset);
   bool has_room() const { return entries_.load(std::memory_order_relaxed) < entries_max; }
   void recount();
   bool may_warn();

@@ -110,12 +110,16 @@ void OffsetsDoor::update(rpc::Request& request) {
   if (!topics_.contains(header->topic)) {
     return request.reply(rc::topic_not_exist, "Topic " + std::string(header->topic) + " not exist!");
   }
-  if (server_side_reset_.load(std::memory_order_relaxed) != 0 &&
-      offsets_.has_reset(header->consumer_group, header->topic, header->queue_id)) {
-    return request.reply(rc::success, "Offset has been previously reset");
+  using Commit = meta::ConsumerOffsets::Commit;
+  const int64_t offset = mapped.to_physical(header->commit_offset);
+  Commit committed = Commit::taken;
+  if (server_side_reset_.load(std::memory_order_relaxed) != 0) {
+    committed = offsets_.commit_unless_reset(header->consumer_group, header->topic, header->queue_id, offset);
+  } else if (!offsets_.commit(header->consumer_group, header->topic, header->queue_id, offset)) {
+    committed = Commit::refused;
   }
-  if (!offsets_.commit(header->consumer_group, header->topic, header->queue_id,
-                       mapped.to_physical(header->commit_offset))) {
+  if (committed == Commit::reset_pending) return request.reply(rc::success, "Offset has been previously reset");
+  if (committed == Commit::refused) {
     return request.reply(rc::invalid_parameter, "queueId " + std::to_string(header->queue_id) +
                                                     " is refused: a group may commit at most " +
                                                     std::to_string(meta::ConsumerOffsets::queues_per_group_max) +

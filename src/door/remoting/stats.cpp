@@ -47,13 +47,14 @@ std::string window_text(const service::StatsWindow& window) {
 }  // namespace
 
 StatsDoor::StatsDoor(std::string broker_name, std::string broker_addr, store::MessageStore& store,
-                     meta::TopicTable& topics, service::Clients& clients, const service::OffsetAdmin& admin,
-                     const service::BrokerStats& stats)
+                     meta::TopicTable& topics, service::Clients& clients, const meta::ConsumerOffsets& offsets,
+                     const service::OffsetAdmin& admin, const service::BrokerStats& stats)
     : broker_name_(std::move(broker_name)),
       broker_addr_(std::move(broker_addr)),
       store_(store),
       topics_(topics),
       clients_(clients),
+      offsets_(offsets),
       admin_(admin),
       stats_(stats) {}
 
@@ -208,6 +209,17 @@ void StatsDoor::subscription(rpc::Request& request) {
   }
   if (header->topic.data() != nullptr) body += ",\"topic\":" + json_string(header->topic);
   request.reply_text(rc::success, body + "}");
+}
+
+void StatsDoor::topics_by_consumer(rpc::Request& request) {
+  const auto header = header_or_answer<GroupHeader>(request);
+  if (!header) return;
+  std::string body = "{\"brokerAddr\":" + json_string(broker_addr_) + ",\"topicList\":[";
+  for (const std::string& topic : offsets_.topics_of(header->group)) {
+    if (body.back() != '[') body += ',';
+    body += json_string(topic);
+  }
+  request.reply_text(rc::success, body + "]}");
 }
 
 }  // namespace merlin::door

@@ -1,5 +1,6 @@
 // Numbers about topics, queues and groups: GET_CONSUME_STATS, GET_BROKER_CONSUME_STATS, GET_TOPIC_STATS_INFO,
-// VIEW_BROKER_STATS_DATA, QUERY_CONSUME_TIME_SPAN, QUERY_CONSUME_QUEUE, QUERY_SUBSCRIPTION_BY_CONSUMER.
+// VIEW_BROKER_STATS_DATA, QUERY_CONSUME_TIME_SPAN, QUERY_CONSUME_QUEUE, QUERY_SUBSCRIPTION_BY_CONSUMER,
+// QUERY_TOPICS_BY_CONSUMER.
 //
 // Threads: workers.
 // Limits:  body_bytes_max for the statistics of a whole broker; queue_entries_max in a dump of a queue.
@@ -24,7 +25,8 @@ class StatsDoor {
   static constexpr int32_t queue_entries_max = 100'000;
 
   StatsDoor(std::string broker_name, std::string broker_addr, store::MessageStore& store, meta::TopicTable& topics,
-            service::Clients& clients, const service::OffsetAdmin& admin, const service::BrokerStats& stats);
+            service::Clients& clients, const meta::ConsumerOffsets& offsets, const service::OffsetAdmin& admin,
+            const service::BrokerStats& stats);
 
  private:
   void consume_stats(rpc::Request& request);
@@ -34,6 +36,7 @@ class StatsDoor {
   void time_span(rpc::Request& request);
   void consume_queue(rpc::Request& request);
   void subscription(rpc::Request& request);
+  void topics_by_consumer(rpc::Request& request);
 
   std::string queue_table(const service::TopicProgress& topic) const;
 
@@ -42,6 +45,7 @@ class StatsDoor {
   store::MessageStore& store_;
   meta::TopicTable& topics_;
   service::Clients& clients_;
+  const meta::ConsumerOffsets& offsets_;
   const service::OffsetAdmin& admin_;
   const service::BrokerStats& stats_;
 
@@ -56,6 +60,8 @@ class StatsDoor {
       {wire::request_code::query_consume_queue, rpc::Lane::worker, rpc::Ports::all, &StatsDoor::consume_queue},
       {wire::request_code::query_subscription_by_consumer, rpc::Lane::worker, rpc::Ports::all,
        &StatsDoor::subscription},
+      {wire::request_code::query_topics_by_consumer, rpc::Lane::worker, rpc::Ports::all,
+       &StatsDoor::topics_by_consumer},
   };
 };
 

@@ -238,12 +238,6 @@ void TopicsDoor::group_config(rpc::Request& request) {
   request.reply_text(rc::success, group->json());
 }
 
-void TopicsDoor::topics_by_consumer(rpc::Request& request) {
-  const auto header = header_or_answer<GroupHeader>(request);
-  if (!header) return;
-  request.reply_text(rc::success, name_list("topicList", offsets_.topics_of(header->group)));
-}
-
 void TopicsDoor::all_offsets(rpc::Request& request) {
   request.reply_text(rc::success, offsets_.json());
 }

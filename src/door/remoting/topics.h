@@ -52,7 +52,6 @@ class TopicsDoor {
   void delete_group(rpc::Request& request);
   void all_groups(rpc::Request& request);
   void group_config(rpc::Request& request);
-  void topics_by_consumer(rpc::Request& request);
   void all_offsets(rpc::Request& request);
 
   const TopicsDoorSettings settings_;
@@ -86,8 +85,6 @@ class TopicsDoor {
       {wire::request_code::get_all_subscriptiongroup_config, rpc::Lane::worker, rpc::Ports::all,
        &TopicsDoor::all_groups},
       {wire::request_code::get_subscriptiongroup_config, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::group_config},
-      {wire::request_code::query_topics_by_consumer, rpc::Lane::worker, rpc::Ports::all,
-       &TopicsDoor::topics_by_consumer},
       {wire::request_code::get_all_consumer_offset, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::all_offsets},
   };
 };

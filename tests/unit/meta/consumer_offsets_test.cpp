@@ -162,6 +162,28 @@ TEST_F(OffsetsTest, ServerSideReset) {
   EXPECT_FALSE(offsets_.assign_reset("", "T", 0, 1));
 }
 
+// A look at the mark and then a commit would let one slip in between, and the reset would be lost with its taker.
+TEST_F(OffsetsTest, ACommitBesideAResetDoesNotUndoIt) {
+  ASSERT_TRUE(offsets_.open());
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> clients;
+  for (int t = 0; t < 2; ++t) {
+    clients.emplace_back([&] {
+      while (!stop) EXPECT_NE(offsets_.commit_unless_reset("g", "T", 0, 50), ConsumerOffsets::Commit::refused);
+    });
+  }
+  for (int64_t round = 0; round < 2'000; ++round) {
+    ASSERT_TRUE(offsets_.assign_reset("g", "T", 0, round));
+    for (int look = 0; look < 3; ++look) ASSERT_EQ(offsets_.query_all("g", "T"), (QueueOffsets{{0, round}}));
+    ASSERT_EQ(offsets_.commit_unless_reset("g", "T", 0, 50), ConsumerOffsets::Commit::reset_pending);
+    ASSERT_EQ(offsets_.take_reset("g", "T", 0), round);
+  }
+  stop = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(offsets_.commit_unless_reset("g", "T", 0, 7), ConsumerOffsets::Commit::taken);
+  EXPECT_EQ(offsets_.query("g", "T", 0), 7);
+}
+
 TEST_F(OffsetsTest, MinimumOverGroups) {
   ASSERT_TRUE(offsets_.open());
   ASSERT_TRUE(offsets_.commit("a", "T", 0, 5));

@@ -201,8 +201,14 @@ final class OffsetScenarios {
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
     tool.run(new CloneGroupOffsetCommand(), "-s", source, "-d", by, "-t", topic);
     Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, by, topic), "offsets committed for the other group");
-    // What goes for all groups but one, as broadcasting consumers correct themselves.
     Check.settles(10_000, () -> Check.equal(Set.of(source, target, by), admin.queryTopicConsumeByWho(topic).getGroupList(), "groups"));
+    // The lowest offsets of all groups; those in front of which the asking group is are not to be taken.
+    Check.settles(10_000, () -> Check.equal(Map.of(0, 7L, 1, 7L), offsets(admin, target, topic), "offsets of the group that went on"));
+    Check.equal(Map.of(0, 5L, 1, 5L), Bed.api(bed.tool()).queryCorrectionOffset(bed.broker.addr(), topic, target, null, Bed.CALL_MS),
+        "lowest offsets");
+    admin.resetOffsetByQueueId(bed.broker.addr(), source, topic, 0, 2);
+    Check.equal(Map.of(0, 2L, 1, 5L), Bed.api(bed.tool()).queryCorrectionOffset(bed.broker.addr(), topic, source, null, Bed.CALL_MS),
+        "with a group that went back");
   }
 
   static void deleted(Bed bed) throws Exception {
