@@ -100,14 +100,17 @@ struct CoreBroker::Parts {
         long_poll(clock, 1000),
         store(store_options(dir), files, clock, [](const Error& e) { die("fail stop", e.message); }),
         clients(clock),
+        filtering(files, clock, dir, {}),
         produce(produce_settings(settings), clock, store, topics, settings.live_int("brokerPermission"), stats),
         pull("127.0.0.1",
              service::PullLimits{settings.live_int("maxTransferBytesOnMessageInMemory"),
                                  settings.live_int("maxTransferCountOnMessageInMemory"),
                                  settings.live_int("maxTransferBytesOnMessageInDisk"),
                                  settings.live_int("maxTransferCountOnMessageInDisk"),
-                                 settings.live_int("brokerPermission"), settings.live_int("useServerSideResetOffset")},
-             store, topics, groups, offsets, clients, stats),
+                                 settings.live_int("brokerPermission"), settings.live_int("useServerSideResetOffset"),
+                                 settings.live_int("enablePropertyFilter"), settings.live_int("filterSupportRetry"),
+                                 settings.live_int("maxFilterMessageSize")},
+             store, topics, groups, offsets, clients, filtering, stats),
         produce_door(produce, store, door::StaticQueues(mappings), workers, 1, 5000),
         pull_door({settings.live_int("longPollingEnable"), settings.live_int("shortPollingTimeMills")}, clock, pull,
                   door::StaticQueues(mappings), long_poll, cold_readers, 1) {}
@@ -127,6 +130,7 @@ struct CoreBroker::Parts {
   service::LongPoll long_poll;
   store::MessageStore store;
   service::Clients clients;
+  service::Filtering filtering;
   service::Produce produce;
   service::Pull pull;
   door::ProduceDoor produce_door;

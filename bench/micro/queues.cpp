@@ -180,7 +180,7 @@ void wake_a_held_pull(benchmark::State& state) {
     service::LongPoll::Waiter waiter;
     waiter.queue = store.queue("others", id);
     waiter.deadline_ms = std::numeric_limits<int64_t>::max();
-    waiter.wake = [](service::Wake) {};
+    waiter.wake = [](service::Wake, int64_t) {};
     must(long_poll.hold(std::move(waiter)) != 0);
   }
   store::ConsumeQueue* queue = store.queue("T", 0);
@@ -191,7 +191,7 @@ void wake_a_held_pull(benchmark::State& state) {
     waiter.queue = queue;
     waiter.offset = offset;
     waiter.deadline_ms = std::numeric_limits<int64_t>::max();
-    waiter.wake = [&woken](service::Wake) { ++woken; };
+    waiter.wake = [&woken](service::Wake, int64_t) { ++woken; };
     must(long_poll.hold(std::move(waiter)) != 0);
     const store::Arrival arrival{queue, offset++, 0, 300};
     long_poll.on_arrivals({&arrival, 1});

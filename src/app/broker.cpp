@@ -161,6 +161,7 @@ struct Broker::Parts {
   service::Relay relay;
   service::OffsetAdmin offset_admin;
   service::ResendRules resend_rules;
+  service::Filtering filtering;
   service::Produce produce;
   service::DelayPositions delay_positions;
   service::Delay delay;
@@ -213,23 +214,30 @@ struct Broker::Parts {
         relay(clients, wire::version_text),
         offset_admin(s.text("brokerName"), c, store, topics, mappings, groups, offsets, clients, relay, stats),
         resend_rules(groups, locks),
+        filtering(f, c, s.text("storePathRootDir"),
+                  {.keep_dead_ms = s.int64("filterDataCleanTimeSpan"),
+                   .bloom_error_percent = s.int32("maxErrorRateOfBloomFilter"),
+                   .bloom_consumers = s.int32("expectConsumerNumUseFilter")}),
         produce(produce_settings(s, store_host(s)), c, store, topics, s.live_int("brokerPermission"), stats),
         delay_positions(f, c, s.text("storePathRootDir")),
         delay(delay_levels(s), c, store, produce, delay_positions),
         retry(store, produce, topics, groups, s.live_int("brokerPermission")),
         pull(s.text("brokerIP1"),
-             service::PullLimits{
-                 s.live_int("maxTransferBytesOnMessageInMemory"), s.live_int("maxTransferCountOnMessageInMemory"),
-                 s.live_int("maxTransferBytesOnMessageInDisk"), s.live_int("maxTransferCountOnMessageInDisk"),
-                 s.live_int("brokerPermission"), s.live_int("useServerSideResetOffset")},
-             store, topics, groups, offsets, clients, stats),
+             service::PullLimits{s.live_int("maxTransferBytesOnMessageInMemory"),
+                                 s.live_int("maxTransferCountOnMessageInMemory"),
+                                 s.live_int("maxTransferBytesOnMessageInDisk"),
+                                 s.live_int("maxTransferCountOnMessageInDisk"), s.live_int("brokerPermission"),
+                                 s.live_int("useServerSideResetOffset"), s.live_int("enablePropertyFilter"),
+                                 s.live_int("filterSupportRetry"), s.live_int("maxFilterMessageSize")},
+             store, topics, groups, offsets, clients, filtering, stats),
         reply(c, store, produce, clients, s.live_int("storeReplyMessageEnable"), s.int32("syncFlushTimeout")),
         registration(registration_settings(s), client, topics, mappings),
         produce_door(produce, store, door::StaticQueues(mappings), workers, server.reactors().size(),
                      s.int32("syncFlushTimeout")),
         pull_door({s.live_int("longPollingEnable"), s.live_int("shortPollingTimeMills")}, c, pull,
                   door::StaticQueues(mappings), long_poll, cold_readers, server.reactors().size()),
-        clients_door(c, dispatcher, clients, topics, groups, {s.live_int("rejectPullConsumerEnable")}),
+        clients_door(c, dispatcher, clients, topics, groups, filtering,
+                     {s.live_int("rejectPullConsumerEnable"), s.live_int("enablePropertyFilter")}),
         reply_door(reply, produce.settings()),
         offsets_door(s.text("brokerName"), store, topics, door::StaticQueues(mappings), groups, offsets, locks,
                      offset_admin, s.live_int("useServerSideResetOffset")),
@@ -254,6 +262,9 @@ struct Broker::Parts {
 
 void Broker::Parts::connect() {
   store.set_listener(&long_poll);
+  long_poll.set_records([this](const store::Arrival& arrival, store::LogBytes& out) {
+    return store.newest_record(arrival.physical_offset, arrival.size, out);
+  });
   clients.set_member_listener(&locks);
   clients.set_reject_mismatch(settings.live_int("merlinRejectSubscriptionMismatch"));
   clients.set_notice_rules(
@@ -296,6 +307,7 @@ void Broker::Parts::connect() {
     const service::GuardCounters& guard = clients.guard();
     t["merlinSubscriptionMismatches"] = std::to_string(guard.mismatches.load());
     t["merlinSubscriptionMismatchesRefused"] = std::to_string(guard.refused.load());
+    t["merlinFilteredMessages"] = std::to_string(filtering.passed_over.total());
     t["merlinGroupsWithDifferentSubscriptions"] = std::to_string(guard.groups_differing.load());
   });
   admin_door.set_permission_changed([this] {
@@ -343,6 +355,7 @@ Status Broker::Parts::open() {
   if (Status s = mappings.open(); !s) return s.error().with("open topicQueueMapping.json");
   if (Status s = groups.open(); !s) return s.error().with("open subscriptionGroup.json");
   if (Status s = offsets.open(); !s) return s.error().with("open consumerOffset.json");
+  if (Status s = filtering.groups.open(); !s) return s.error().with("open consumerFilter.json");
   tables_open = true;
   const std::string address = settings.text("bindAddress");
   if (Status s = server.listen(address, port, rpc::Dispatcher::main_port_tag); !s) return s;
@@ -354,7 +367,7 @@ void Broker::Parts::persist() {
   if (persisting.exchange(true)) return;
   const bool accepted = workers.submit([this] {
     for (const Status& s : {offsets.persist_if_dirty(), topics.persist_if_dirty(), mappings.persist_if_dirty(),
-                            groups.persist_if_dirty()}) {
+                            groups.persist_if_dirty(), filtering.groups.persist_if_dirty()}) {
       if (!s) log_warn("meta", "{}", s.error().message);
     }
     persisting = false;
@@ -401,6 +414,9 @@ void Broker::Parts::each_second() {
   const int64_t positions_s = std::max<int64_t>(settings.live_int("flushDelayOffsetInterval").load() / 1000, 1);
   if (ticks % positions_s == 0) persist_positions();
   if (ticks % 10 == 0) clients.drop_expired(settings.int64("channelExpiredTimeout"));
+  if (ticks % 10 == 0) {
+    filtering.groups.sweep([this](const std::string& group) { return clients.has_consumer_group(group); });
+  }
   if (ticks % 60 == 0) locks.drop_expired();
   if (ticks >= next_renewal_s) {
     // While a nameserver has not taken the registration it is tried every other second: it may be starting too.
@@ -477,7 +493,8 @@ void Broker::stop() {
   }
   // After a start that failed at a damaged file the tables hold defaults, which must not be written over that file.
   if (p.tables_open) {
-    for (const Status& s : {p.offsets.close(), p.topics.close(), p.mappings.close(), p.groups.close()}) {
+    for (const Status& s : {p.offsets.close(), p.topics.close(), p.mappings.close(), p.groups.close(),
+                            p.filtering.groups.persist_if_dirty()}) {
       if (!s) log_error("meta", "{}", s.error().message);
     }
     p.tables_open = false;

@@ -114,6 +114,18 @@ constexpr std::array options = {
         "Most messages in one pull answer, for messages older than that."),
     i32("accessMessageInMemoryMaxRatio", "40", 1, 100, restart,
         "Percent of the machine's memory that counts as in memory."),
+    flag("enablePropertyFilter", "true", live,
+         "Let consumers choose messages by SQL92 over their properties; Apache's default is false."),
+    flag("filterSupportRetry", "false", live,
+         "Ask messages of a %RETRY% topic by the filter of the topic that they came from."),
+    i32("maxFilterMessageSize", "16000", 20, 16'000'000, live,
+        "Bytes of queue units, 20 for each message, that one pull looks at while its filter lets none pass."),
+    i64("filterDataCleanTimeSpan", "86400000", 0, any, restart,
+        "Milliseconds that the SQL92 filter of a group without members is kept."),
+    i32("maxErrorRateOfBloomFilter", "20", 1, 99, restart,
+        "Written into consumerFilter.json in the way Apache expects it there; nothing else depends on it."),
+    i32("expectConsumerNumUseFilter", "32", 1, 1'000'000, restart,
+        "Written into consumerFilter.json in the way Apache expects it there; nothing else depends on it."),
     i32("defaultQueryMaxNum", "32", 1, 10000, restart, "Most messages in the answer to a query by key."),
 
     // How long messages are kept.

@@ -21,6 +21,8 @@ enum class Outcome : uint8_t {
   subscription_parse_failed,
   subscription_not_exist,
   subscription_not_latest,
+  filter_data_not_exist,
+  filter_data_not_latest,
   query_not_found,
   consumer_not_online,
   consume_timeout,  // a client did not answer in time

@@ -2,6 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "merlin/message/names.h"
+
 namespace merlin::service {
 
 namespace {
@@ -9,7 +11,8 @@ constexpr std::string_view faq = "\nSee https://rocketmq.apache.org/docs/bestPra
 }
 
 Pull::Pull(std::string broker_ip, PullLimits limits, store::MessageStore& store, meta::TopicTable& topics,
-           meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, Clients& clients, BrokerStats& stats)
+           meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, Clients& clients, Filtering& filtering,
+           BrokerStats& stats)
     : broker_ip_(std::move(broker_ip)),
       limits_(limits),
       store_(store),
@@ -17,6 +20,7 @@ Pull::Pull(std::string broker_ip, PullLimits limits, store::MessageStore& store,
       groups_(groups),
       offsets_(offsets),
       clients_(clients),
+      filtering_(filtering),
       stats_(stats) {}
 
 Refusal Pull::plan(const PullRequest& request, PullPlan& out) const {
@@ -57,23 +61,7 @@ Refusal Pull::plan(const PullRequest& request, PullPlan& out) const {
 }
 
 Refusal Pull::find_subscription(const PullRequest& request, const meta::SubscriptionGroup& group, PullPlan& out) const {
-  const auto unsupported = [](const Subscription& s) -> Refusal {
-    return {Outcome::system_error,
-            fmt::format("The broker does not support consumer to filter message by {}", s.expression_type)};
-  };
-  if ((request.sys_flag & pull_flag::subscription) != 0) {
-    if (request.subscription.empty() || request.subscription == "*") {
-      if (request.expression_type.empty() || request.expression_type == expression_type_tag) return {};
-    }
-    const Subscription own = build_subscription(request.topic, request.subscription, request.expression_type);
-    if (own.has_too_many_tags()) {
-      return {Outcome::subscription_parse_failed,
-              fmt::format("the subscription of {} names more than {} tags", request.topic, tags_max)};
-    }
-    if (!own.is_tag_type()) return unsupported(own);
-    out.filter = make_filter(own);
-    return {};
-  }
+  if ((request.sys_flag & pull_flag::subscription) != 0) return use_carried_subscription(request, out);
   if (!clients_.has_consumer_group(request.group)) {
     return {Outcome::subscription_not_exist, fmt::format("the consumer's group info not exist{}", faq)};
   }
@@ -92,12 +80,83 @@ Refusal Pull::find_subscription(const PullRequest& request, const meta::Subscrip
   if (subscription->sub_version < request.sub_version) {
     return {Outcome::subscription_not_latest, "the consumer's subscription not latest"};
   }
-  if (!subscription->is_tag_type()) return unsupported(*subscription);
-  out.filter = make_filter(*subscription);
+  if (!subscription->is_tag_type()) {
+    if (Refusal r = use_known_expression(request, out); !r.ok()) return r;
+    return check_enabled(subscription->expression_type);
+  }
+  out.filter = subscription->filter;
   return {};
 }
 
-void Pull::read(const PullRequest& request, const PullPlan& plan, store::GetResult& out, store::ReadMode mode) const {
+Refusal Pull::check_enabled(std::string_view expression_type) const {
+  if (limits_.property_filter_enable.load(std::memory_order_relaxed) != 0) return {};
+  return {Outcome::system_error,
+          fmt::format("The broker does not support consumer to filter message by {}", expression_type)};
+}
+
+Refusal Pull::use_carried_subscription(const PullRequest& request, PullPlan& out) const {
+  const auto refused = [](std::string_view why) {
+    return Refusal{Outcome::subscription_parse_failed, fmt::format("parse the consumer's subscription failed{}", why)};
+  };
+  if (is_tag_type(request.expression_type)) {
+    if (request.subscription.empty() || request.subscription == "*") return {};
+    const Subscription own = build_subscription(request.topic, request.subscription, request.expression_type);
+    if (own.has_too_many_tags()) {
+      return {Outcome::subscription_parse_failed,
+              fmt::format("the subscription of {} names more than {} tags", request.topic, tags_max)};
+    }
+    out.filter = own.filter;
+    return {};
+  }
+  if (Refusal r = check_enabled(request.expression_type); !r.ok()) return r;
+  if (request.subscription.empty()) return refused(": there is no expression");
+  if (request.expression_type != expression_type_sql) {
+    return refused(fmt::format(": the expression type {} is unknown", request.expression_type));
+  }
+  const auto compiled = filtering_.programs.get(request.subscription);
+  // Apache lets every message pass here.
+  if (compiled->filter == nullptr) return refused(": " + compiled->refusal);
+  out.filter = filter_of_expression(request, compiled->filter);
+  return {};
+}
+
+Refusal Pull::use_known_expression(const PullRequest& request, PullPlan& out) const {
+  const ConsumerFilterPtr known = filtering_.groups.find(request.topic, request.group);
+  if (known == nullptr || known->filter == nullptr) {
+    return {Outcome::filter_data_not_exist,
+            "The broker's consumer filter data is not exist!Your expression may be wrong!"};
+  }
+  if (known->row.client_version < request.sub_version) {
+    return {Outcome::filter_data_not_latest, "the consumer's consumer filter data not latest"};
+  }
+  out.filter = filter_of_expression(request, known->filter);
+  return {};
+}
+
+std::shared_ptr<const Filter> Pull::filter_of_expression(const PullRequest& request,
+                                                         std::shared_ptr<const Filter> filter) const {
+  if (limits_.filter_retry.load(std::memory_order_relaxed) == 0) return filter;
+  if (!request.topic.starts_with(message::retry_prefix)) return filter;
+  return std::make_shared<RetryFilter>(filtering_.groups, request.topic.substr(message::retry_prefix.size()));
+}
+
+bool Pull::renew_filter(const PullRequest& request, PullPlan& plan) const {
+  if (plan.filter == nullptr || (request.sys_flag & pull_flag::subscription) != 0) return false;
+  const auto subscription = clients_.subscription(request.group, request.topic);
+  if (subscription == nullptr) return false;
+  PullPlan now;
+  if (subscription->is_tag_type()) {
+    now.filter = subscription->filter;
+  } else if (!use_known_expression(request, now).ok()) {
+    return false;
+  }
+  if (now.filter == plan.filter) return false;
+  plan.filter = std::move(now.filter);
+  return true;
+}
+
+void Pull::read(const PullRequest& request, const PullPlan& plan, int64_t offset, store::GetResult& out,
+                store::ReadMode mode) const {
   out.cold = false;
   if (limits_.server_side_reset.load(std::memory_order_relaxed) != 0 &&
       offsets_.has_reset(request.group, request.topic, request.queue_id)) {
@@ -118,8 +177,15 @@ void Pull::read(const PullRequest& request, const PullPlan& plan, store::GetResu
   limits.bytes_on_disk_max = static_cast<int32_t>(limits_.bytes_on_disk_max.load(std::memory_order_relaxed));
   limits.count_on_disk_max = static_cast<int32_t>(limits_.count_on_disk_max.load(std::memory_order_relaxed));
   const int64_t begin_ms = mode == store::ReadMode::no_wait ? 0 : stats_.now_ms();
-  store_.get(plan.queue, request.queue_offset, limits, plan.filter.get(), out, mode);
+  limits.scanned_max = static_cast<int32_t>(limits_.scanned_unit_bytes_max.load(std::memory_order_relaxed));
+  store_.get(plan.queue, offset, limits, plan.filter.get(), out, mode);
   if (out.cold) return;
+  if (plan.filter != nullptr) {
+    const int64_t passed_over = out.next_begin_offset - request.queue_offset - out.message_count;
+    const bool is_read = out.status == store::GetStatus::found || out.status == store::GetStatus::no_matched_message ||
+                         out.status == store::GetStatus::offset_overflow_one;
+    if (is_read && passed_over > 0) filtering_.passed_over.add(request.group, passed_over);
+  }
   stats_.add_get(out.status == store::GetStatus::found, out.message_count);
   if (out.message_count > 0) {
     // What stands in memory is found within the millisecond.

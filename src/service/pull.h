@@ -15,6 +15,7 @@
 #include "meta/topic_config.h"
 #include "service/broker_stats.h"
 #include "service/clients.h"
+#include "service/consumer_filters.h"
 #include "service/outcome.h"
 #include "store/message_store.h"
 
@@ -45,7 +46,7 @@ struct PullRequest {
 // What the checks found out; enough to read again later without repeating them.
 struct PullPlan {
   const store::ConsumeQueue* queue = nullptr;
-  std::shared_ptr<const store::MessageFilter> filter;
+  std::shared_ptr<const Filter> filter;
   int32_t topic_sys_flag = 0;
   int32_t group_sys_flag = 0;
 };
@@ -58,17 +59,25 @@ struct PullLimits {
   const std::atomic<int64_t>& count_on_disk_max;
   const std::atomic<int64_t>& broker_permission;
   const std::atomic<int64_t>& server_side_reset;
+  const std::atomic<int64_t>& property_filter_enable;  // enablePropertyFilter
+  const std::atomic<int64_t>& filter_retry;            // filterSupportRetry
+  const std::atomic<int64_t>& scanned_unit_bytes_max;  // maxFilterMessageSize
 };
 
 class Pull {
  public:
   Pull(std::string broker_ip, PullLimits limits, store::MessageStore& store, meta::TopicTable& topics,
-       meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, Clients& clients, BrokerStats& stats);
+       meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, Clients& clients, Filtering& filtering,
+       BrokerStats& stats);
 
   Refusal plan(const PullRequest& request, PullPlan& out) const;
+  // Reads from `offset`, which is request.queue_offset or a place behind it: what lies between was filtered already.
   // A pending server-side reset of the queue is taken and answered instead of messages.
   // When the answer is cold nothing has been done yet: it is to be read again where waiting is allowed.
-  void read(const PullRequest& request, const PullPlan& plan, store::GetResult& out, store::ReadMode mode) const;
+  void read(const PullRequest& request, const PullPlan& plan, int64_t offset, store::GetResult& out,
+            store::ReadMode mode) const;
+  // Of a pull that was held: takes the filter of a subscription that has changed meanwhile. True when it did.
+  bool renew_filter(const PullRequest& request, PullPlan& plan) const;
   // Apache's rule: the offset carried along is committed at the first look, not when a held pull is read again.
   void commit_carried_offset(const PullRequest& request) const;
   // True when a message has come since `result` was read: a held pull must look again.
@@ -76,6 +85,11 @@ class Pull {
 
  private:
   Refusal find_subscription(const PullRequest& request, const meta::SubscriptionGroup& group, PullPlan& out) const;
+  Refusal check_enabled(std::string_view expression_type) const;
+  Refusal use_carried_subscription(const PullRequest& request, PullPlan& out) const;
+  Refusal use_known_expression(const PullRequest& request, PullPlan& out) const;
+  std::shared_ptr<const Filter> filter_of_expression(const PullRequest& request,
+                                                     std::shared_ptr<const Filter> filter) const;
 
   const std::string broker_ip_;
   const PullLimits limits_;
@@ -84,6 +98,7 @@ class Pull {
   meta::SubscriptionGroups& groups_;
   meta::ConsumerOffsets& offsets_;
   Clients& clients_;
+  Filtering& filtering_;
   BrokerStats& stats_;
 };
 

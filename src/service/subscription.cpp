@@ -19,8 +19,8 @@ std::string_view trim(std::string_view s) {
 Subscription build_subscription(std::string_view topic, std::string_view expression, std::string_view expression_type) {
   Subscription out;
   out.topic = topic;
-  out.sub_string = expression.empty() ? "*" : std::string(expression);
   if (!expression_type.empty()) out.expression_type = expression_type;
+  out.sub_string = expression.empty() && out.is_tag_type() ? "*" : std::string(expression);
   if (!out.is_tag_type() || out.sub_string == "*") return out;
   std::string_view rest = out.sub_string;
   while (!rest.empty() && !out.has_too_many_tags()) {
@@ -31,6 +31,7 @@ Subscription build_subscription(std::string_view topic, std::string_view express
     out.tags.emplace_back(tag);
     out.codes.push_back(message::java_hash(tag));
   }
+  if (!out.has_too_many_tags()) out.filter = make_filter(out);
   return out;
 }
 
@@ -42,7 +43,7 @@ bool TagFilter::matches_tags_code(int64_t tags_code) const {
   return std::binary_search(codes_.begin(), codes_.end(), static_cast<int32_t>(tags_code));
 }
 
-std::shared_ptr<const store::MessageFilter> make_filter(const Subscription& subscription) {
+std::shared_ptr<const Filter> make_filter(const Subscription& subscription) {
   if (subscription.matches_all()) return nullptr;
   return std::make_shared<TagFilter>(subscription.codes);
 }

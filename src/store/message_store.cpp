@@ -205,6 +205,20 @@ Status MessageStore::record_at(int64_t physical_offset, LogBytes& out) const {
   return impl_->record_at(physical_offset, out);
 }
 
+bool MessageStore::newest_record(int64_t physical_offset, int32_t size, LogBytes& out) const {
+  const int64_t end = impl_->log.end();
+  if (size <= 0 || physical_offset < std::max<int64_t>(0, end - impl_->options.mapped_tail_bytes) ||
+      size > end - physical_offset) {
+    return false;
+  }
+  const auto segment = impl_->log.segments().find(physical_offset);
+  if (segment == nullptr || physical_offset + size > segment->end()) return false;
+  const auto mapping = segment->mapping();
+  if (!mapping) return false;
+  add_record(out, {(*mapping)->data() + (physical_offset - segment->start()), static_cast<size_t>(size)}, *mapping);
+  return true;
+}
+
 Status MessageStore::query(std::string_view topic, std::string_view key, KeyKind kind, int32_t count_max,
                            int64_t begin_ms, int64_t end_ms, LogBytes& out, int64_t& index_last_timestamp_ms,
                            int64_t& index_last_physical_offset) const {

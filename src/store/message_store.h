@@ -320,6 +320,9 @@ class MessageStore {
 
   // The record at a physical offset; Errc::not_found when no record starts there, Errc::corrupt when one did.
   Status record_at(int64_t physical_offset, LogBytes& out) const;
+  // The bytes of a record that came a moment ago: false when they cannot be had without waiting for the disk. They are
+  // as they were written, unchecked.
+  bool newest_record(int64_t physical_offset, int32_t size, LogBytes& out) const;
   // The newest records whose hash of topic and key fits, oldest first, stored within [begin_ms, end_ms]. Hash-only:
   // clients check the keys. Where the index has no such entry, the index_last_* are 0, as in Apache 5.5.
   Status query(std::string_view topic, std::string_view key, KeyKind kind, int32_t count_max, int64_t begin_ms,

@@ -32,6 +32,10 @@ int32_t response_code_of(service::Outcome outcome) {
       return rc::subscription_not_exist;
     case Outcome::subscription_not_latest:
       return rc::subscription_not_latest;
+    case Outcome::filter_data_not_exist:
+      return rc::filter_data_not_exist;
+    case Outcome::filter_data_not_latest:
+      return rc::filter_data_not_latest;
     case Outcome::query_not_found:
       return rc::query_not_found;
     case Outcome::consumer_not_online:

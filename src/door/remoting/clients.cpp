@@ -15,10 +15,11 @@ namespace rc = wire::response_code;
 namespace {
 
 service::Subscription subscription_of(const Json& json) {
-  service::Subscription out = service::build_subscription(text_of(json, "topic"), text_of(json, "subString", "*"),
+  service::Subscription out = service::build_subscription(text_of(json, "topic"), text_of(json, "subString"),
                                                           text_of(json, "expressionType", "TAG"));
   out.sub_version = int_of(json, "subVersion", 0);
   out.class_filter_mode = bool_of(json, "classFilterMode", false);
+  if (out.class_filter_mode) out.filter = nullptr;
   return out;
 }
 
@@ -74,8 +75,15 @@ std::string subscription_text(const service::Subscription& subscription) {
 }
 
 ClientsDoor::ClientsDoor(const Clock& clock, rpc::Dispatcher& dispatcher, service::Clients& clients,
-                         meta::TopicTable& topics, meta::SubscriptionGroups& groups, Rules rules)
-    : clock_(clock), dispatcher_(dispatcher), clients_(clients), topics_(topics), groups_(groups), rules_(rules) {}
+                         meta::TopicTable& topics, meta::SubscriptionGroups& groups, service::Filtering& filtering,
+                         Rules rules)
+    : clock_(clock),
+      dispatcher_(dispatcher),
+      clients_(clients),
+      topics_(topics),
+      groups_(groups),
+      filtering_(filtering),
+      rules_(rules) {}
 
 bool ClientsDoor::notify_enabled(std::string_view group) const {
   const auto config = groups_.find(group);
@@ -153,6 +161,9 @@ void ClientsDoor::heartbeat(rpc::Request& request) {
         clients_.register_consumer(consumer, client, without_subscriptions, group->notify_consumer_ids_changed_enable);
     // A client that left its subscriptions out on a new connection sends them when it is told that they changed.
     if (registered.lacks_statement) subscriptions_changed = true;
+    if (!without_subscriptions && registered.refusal.empty()) {
+      filtering_.groups.heartbeat(consumer.group, consumer.subscriptions);
+    }
     if (refusal.empty()) refusal = std::move(registered.refusal);
   }
   register_topics(retry_topics);
@@ -202,10 +213,17 @@ void ClientsDoor::check_config(rpc::Request& request) {
     const auto it = body->find("subscriptionData");
     if (it != body->end() && it->is_object()) {
       const service::Subscription subscription = subscription_of(*it);
-      if (!subscription.is_tag_type()) {
+      if (subscription.is_tag_type()) return request.reply(rc::success);
+      if (rules_.property_filter_enable.load(std::memory_order_relaxed) == 0) {
         return request.reply(rc::system_error, "The broker does not support consumer to filter message by " +
                                                    subscription.expression_type);
       }
+      if (subscription.expression_type != service::expression_type_sql) {
+        return request.reply(rc::subscription_parse_failed,
+                             "the expression type " + subscription.expression_type + " is unknown");
+      }
+      const auto compiled = filtering_.programs.get(subscription.sub_string);
+      if (compiled->filter == nullptr) return request.reply(rc::subscription_parse_failed, compiled->refusal);
     }
   }
   request.reply(rc::success);

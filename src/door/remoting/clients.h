@@ -13,6 +13,7 @@
 #include "meta/topic_config.h"
 #include "rpc/dispatcher.h"
 #include "service/clients.h"
+#include "service/consumer_filters.h"
 
 namespace merlin::door {
 
@@ -24,9 +25,10 @@ class ClientsDoor {
 
   struct Rules {
     const std::atomic<int64_t>& reject_pull_consumers;
+    const std::atomic<int64_t>& property_filter_enable;
   };
   ClientsDoor(const Clock& clock, rpc::Dispatcher& dispatcher, service::Clients& clients, meta::TopicTable& topics,
-              meta::SubscriptionGroups& groups, Rules rules);
+              meta::SubscriptionGroups& groups, service::Filtering& filtering, Rules rules);
   // Called after retry topics were created: registers it, or all topics when it is null, with the nameservers.
   void set_topic_created(std::function<void(const meta::TopicPtr&)> callback) { topic_created_ = std::move(callback); }
   void connection_closed(uint64_t connection_id);
@@ -48,6 +50,7 @@ class ClientsDoor {
   service::Clients& clients_;
   meta::TopicTable& topics_;
   meta::SubscriptionGroups& groups_;
+  service::Filtering& filtering_;
   const Rules rules_;
   std::function<void(const meta::TopicPtr&)> topic_created_;
 

@@ -16,6 +16,7 @@ struct PullDoor::Held {
   StaticQueue mapped;
   rpc::Responder responder;
   int64_t deadline_ms = 0;
+  int64_t offset = 0;  // where to read on: what lies between request.queue_offset and it, the filter has refused
   uint64_t token = 0;  // of LongPoll, once held
 
   Held(const service::PullRequest& from, service::PullPlan&& from_plan, const StaticQueue& from_mapped,
@@ -25,7 +26,8 @@ struct PullDoor::Held {
         request(from),
         plan(std::move(from_plan)),
         mapped(from_mapped),
-        responder(std::move(to)) {
+        responder(std::move(to)),
+        offset(from.queue_offset) {
     request.group = group;
     request.topic = topic;
     request.subscription = {};  // the plan holds the filter
@@ -163,7 +165,7 @@ void PullDoor::handle(rpc::Request& request) {
   service::PullPlan plan;
   if (const service::Refusal refusal = pull_.plan(pull, plan); !refusal.ok()) return refuse(request, refusal);
   store::GetResult& result = reactors_[request.connection().reactor().index()].result;
-  pull_.read(pull, plan, result, store::ReadMode::no_wait);
+  pull_.read(pull, plan, pull.queue_offset, result, store::ReadMode::no_wait);
   // Who is being sent elsewhere says where it came from.
   if (result.status != store::GetStatus::offset_reset) pull_.commit_carried_offset(pull);
   if (result.cold) return read_cold(std::make_shared<Held>(pull, std::move(plan), mapped, request.defer()));
@@ -187,8 +189,8 @@ void PullDoor::hold(std::shared_ptr<Held> held) {
   waiter.offset = held->request.queue_offset;
   waiter.filter = held->plan.filter;
   waiter.deadline_ms = held->deadline_ms;
-  waiter.wake = [this, held, reactor = &connection.reactor()](service::Wake) {
-    reactor->post([this, held] { look_again(held); });
+  waiter.wake = [this, held, reactor = &connection.reactor()](service::Wake, int64_t offset) {
+    reactor->post([this, held, offset] { look_again(held, offset); });
   };
   const uint64_t token = long_poll_.hold(std::move(waiter));
   held->token = token;
@@ -203,7 +205,7 @@ void PullDoor::hold(std::shared_ptr<Held> held) {
     own.pulls.push_back(held);
     return;
   }
-  if (token == 0 || long_poll_.cancel(held->plan.queue, token)) look_again(held);
+  if (token == 0 || long_poll_.cancel(held->plan.queue, token)) look_again(held, held->request.queue_offset);
 }
 
 void PullDoor::connection_closed(net::Connection& connection) {
@@ -216,11 +218,13 @@ void PullDoor::connection_closed(net::Connection& connection) {
   lists.erase(it);
 }
 
-void PullDoor::look_again(const std::shared_ptr<Held>& held) {
+void PullDoor::look_again(const std::shared_ptr<Held>& held, int64_t offset) {
   net::Connection* connection = held->responder.connection();
   if (connection == nullptr || !connection->is_open()) return held->responder.release();
+  // What an old subscription refused may be what a new one wants.
+  if (!pull_.renew_filter(held->request, held->plan)) held->offset = offset;
   store::GetResult& result = reactors_[connection->reactor().index()].result;
-  pull_.read(held->request, held->plan, result, store::ReadMode::no_wait);
+  pull_.read(held->request, held->plan, held->offset, result, store::ReadMode::no_wait);
   if (result.cold) return read_cold(held);
   answer_held(*held, result);
 }
@@ -228,7 +232,7 @@ void PullDoor::look_again(const std::shared_ptr<Held>& held) {
 void PullDoor::answer_held(Held& held, const store::GetResult& result) {
   net::Connection* connection = held.responder.connection();
   if (!held.responder.is_oneway() && connection->is_open()) {
-    answer(held.responder, *connection, held.plan, held.mapped, held.request.queue_offset, result);
+    answer(held.responder, *connection, held.plan, held.mapped, held.offset, result);
     connection->flush();
   }
   held.responder.release();
@@ -246,7 +250,7 @@ void PullDoor::read_cold(std::shared_ptr<Held> held) {
   };
   const auto job = [this, held, reactor, finish] {
     const auto result = std::make_shared<store::GetResult>();
-    pull_.read(held->request, held->plan, *result, store::ReadMode::may_wait);
+    pull_.read(held->request, held->plan, held->offset, *result, store::ReadMode::may_wait);
     (void)reactor->post([finish, result] { finish(*result); });
   };
   if (mine < cold_reads_max && cold_readers_.submit(job)) {

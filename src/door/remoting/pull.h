@@ -57,7 +57,7 @@ class PullDoor {
     std::unordered_map<uint64_t, int> cold_reads;  // by connection
   };
   void hold(std::shared_ptr<Held> held);
-  void look_again(const std::shared_ptr<Held>& held);
+  void look_again(const std::shared_ptr<Held>& held, int64_t offset);
   void read_cold(std::shared_ptr<Held> held);
   void answer_held(Held& held, const store::GetResult& result);
   template <class Answer>

@@ -24,14 +24,17 @@ store::Arrival arrival(uintptr_t n, int64_t offset, int64_t tags_code = 0) {
 
 class LongPollTest : public testing::Test {
  protected:
-  uint64_t hold(uintptr_t n, int64_t offset, std::shared_ptr<const store::MessageFilter> filter = nullptr) {
-    return poll.hold(
-        {queue(n), offset, std::move(filter), clock.wall_ms() + 1000, [this](Wake w) { woken.push_back(w); }});
+  uint64_t hold(uintptr_t n, int64_t offset, std::shared_ptr<const Filter> filter = nullptr) {
+    return poll.hold({queue(n), offset, std::move(filter), clock.wall_ms() + 1000, [this](Wake w, int64_t from) {
+                        woken.push_back(w);
+                        begins.push_back(from);
+                      }});
   }
   void arrive(std::vector<store::Arrival> arrivals) { poll.on_arrivals(arrivals); }
   ManualClock clock{1'000'000};
   LongPoll poll{clock, 3};
   std::vector<Wake> woken;
+  std::vector<int64_t> begins;
 };
 
 TEST_F(LongPollTest, AllOfAQueueLookAgainWhenTheyAreTold) {
@@ -86,7 +89,7 @@ TEST_F(LongPollTest, ManyHeldPullsAreNotLookedAtEachTime) {
   LongPoll many(clock, 10'000);
   int ended = 0;
   const auto hold_for = [&](int64_t ms) {
-    ASSERT_NE(many.hold({queue(7), 0, nullptr, clock.wall_ms() + ms, [&ended](Wake) { ++ended; }}), 0U);
+    ASSERT_NE(many.hold({queue(7), 0, nullptr, clock.wall_ms() + ms, [&ended](Wake, int64_t) { ++ended; }}), 0U);
   };
   for (int i = 0; i < 1000; ++i) hold_for(5000);
   hold_for(10);
@@ -133,7 +136,7 @@ TEST(LongPollRace, RegisterThenRecheckLosesNothing) {
   });
   for (int64_t next = 0; next < rounds; ++next) {
     std::atomic<bool> woken{false};
-    const uint64_t token = poll.hold({queue(1), next, nullptr, INT64_MAX, [&](Wake) { woken = true; }});
+    const uint64_t token = poll.hold({queue(1), next, nullptr, INT64_MAX, [&](Wake, int64_t) { woken = true; }});
     ASSERT_NE(token, 0U);
     if (published.load() > next && poll.cancel(queue(1), token)) woken = true;
     while (!woken.load()) std::this_thread::yield();
