@@ -98,11 +98,11 @@ std::string Clients::check_statement(ConsumerGroup& group, const ConsumerHeartbe
     return {};
   }
   ++guard_.refused;
-  std::string refused = client.client_id + '\n' + statement;
+  const size_t refused = std::hash<std::string>{}(client.client_id + '\n' + statement);
   if (refused != group.last_refused) {
     log_warn("clients", "{}; the heartbeat of {} ({}) is refused", words, client.client_id,
              client.channel->remote_text());
-    group.last_refused = std::move(refused);
+    group.last_refused = refused;
   }
   return words;
 }
@@ -187,26 +187,19 @@ void Clients::register_producer(std::string_view group, const ClientInfo& client
 
 // REQUIRES: mutex_ held.
 void Clients::index_producer(const ClientInfo& client) {
-  std::vector<ProducerChannel>& list = producer_channels_.try_emplace(client.client_id).first->second;
-  const auto it =
-      std::ranges::find(list, client.channel->id(), [](const ProducerChannel& p) { return p.channel->id(); });
-  if (it != list.end()) {
-    ++it->groups;
-  } else {
-    list.push_back({client.channel, 1});
-  }
+  ProducerChannel& entry = producer_channels_[client.client_id][client.channel->id()];
+  entry.channel = client.channel;
+  ++entry.groups;
 }
 
 // REQUIRES: mutex_ held.
 void Clients::unindex_producer(const ClientInfo& client) {
   const auto found = producer_channels_.find(client.client_id);
   if (found == producer_channels_.end()) return;
-  std::vector<ProducerChannel>& list = found->second;
-  const auto it =
-      std::ranges::find(list, client.channel->id(), [](const ProducerChannel& p) { return p.channel->id(); });
-  if (it == list.end() || --it->groups > 0) return;
-  list.erase(it);
-  if (list.empty()) producer_channels_.erase(found);
+  const auto it = found->second.find(client.channel->id());
+  if (it == found->second.end() || --it->second.groups > 0) return;
+  found->second.erase(it);
+  if (found->second.empty()) producer_channels_.erase(found);
 }
 
 void Clients::unregister_consumer(std::string_view name, uint64_t channel_id, bool notify, Leave how) {

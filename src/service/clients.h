@@ -136,7 +136,7 @@ class Clients {
   // The member of that client id, or nullopt.
   std::optional<ClientInfo> consumer(std::string_view group, std::string_view client_id) const;
   std::vector<ClientInfo> producers(std::string_view group) const;
-  // A channel of the producer with that client id: the one that registered last and is open, or nullptr.
+  // A channel of the producer with that client id: the latest connection that is open, or nullptr.
   ClientChannelPtr producer_channel(std::string_view client_id) const;
   std::map<std::string, std::vector<ClientInfo>> all_producers() const;
   std::vector<std::string> groups_subscribing(std::string_view topic) const;
@@ -163,7 +163,7 @@ class Clients {
     std::unordered_map<uint64_t, Member> channels;
     ByName<uint32_t> client_ids;  // channels of each
     Statements statements;
-    std::string last_refused;  // client id and statement of the refusal logged last
+    size_t last_refused = 0;  // hash of client id and statement of the refusal logged last
     std::optional<int64_t> noticed_ms;
     bool notice_waits = false;
   };
@@ -204,12 +204,13 @@ class Clients {
   mutable std::shared_mutex mutex_;
   ByName<ConsumerGroup> consumers_;                             // guarded by mutex_
   ByName<std::unordered_map<uint64_t, ClientInfo>> producers_;  // guarded by mutex_
-  ByName<std::vector<ProducerChannel>> producer_channels_;      // by client id; guarded by mutex_
-  GroupsByChannel consumer_groups_;                             // guarded by mutex_
-  GroupsByChannel producer_groups_;                             // guarded by mutex_
-  size_t subscription_bytes_ = 0;                               // guarded by mutex_
-  ByName<int32_t> fingerprints_;                                // guarded by mutex_
-  std::set<std::string, std::less<>> waiting_notices_;          // groups; guarded by mutex_
+  // By client id and channel; a later connection has a larger id. Guarded by mutex_.
+  ByName<std::map<uint64_t, ProducerChannel>> producer_channels_;
+  GroupsByChannel consumer_groups_;                     // guarded by mutex_
+  GroupsByChannel producer_groups_;                     // guarded by mutex_
+  size_t subscription_bytes_ = 0;                       // guarded by mutex_
+  ByName<int32_t> fingerprints_;                        // guarded by mutex_
+  std::set<std::string, std::less<>> waiting_notices_;  // groups; guarded by mutex_
   std::atomic<bool> any_notice_waits_{false};
 };
 

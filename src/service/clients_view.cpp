@@ -67,7 +67,7 @@ ClientChannelPtr Clients::producer_channel(std::string_view client_id) const {
   const auto it = producer_channels_.find(client_id);
   if (it == producer_channels_.end()) return nullptr;
   for (auto at = it->second.rbegin(); at != it->second.rend(); ++at) {
-    if (at->channel->is_open()) return at->channel;
+    if (at->second.channel->is_open()) return at->second.channel;
   }
   return nullptr;
 }

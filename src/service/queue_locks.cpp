@@ -17,29 +17,53 @@ bool heartbeats_on_reconnect(const ClientInfo& client) {
 
 }  // namespace
 
+void QueueLocks::Group::take_away(Locks::value_type& lock) {
+  const auto it = by_client.find(lock.second.client_id);
+  if (it == by_client.end()) return;
+  it->second.erase(&lock);
+  if (it->second.empty()) by_client.erase(it);
+}
+
+void QueueLocks::Group::give(Locks::value_type& lock, std::string_view client_id) {
+  if (lock.second.client_id == client_id) return;
+  take_away(lock);
+  lock.second.client_id = client_id;
+  by_client[lock.second.client_id].insert(&lock);
+}
+
+size_t QueueLocks::Group::erase_expired(int64_t now_ms) {
+  return std::erase_if(locks, [&](auto& lock) {
+    if (lock.second.expires_ms >= now_ms) return false;
+    // erase_if gives away const elements of a map; the node is ours.
+    take_away(const_cast<Locks::value_type&>(lock));
+    return true;
+  });
+}
+
 std::vector<QueueId> QueueLocks::lock(std::string_view group, std::string_view client_id,
                                       const std::vector<QueueId>& queues) {
   const int64_t now = now_ms();
   std::vector<QueueId> held;
-  if (group.size() > name_max || client_id.size() > name_max) return held;
+  if (group.size() > name_max || client_id.size() > name_max || client_id.empty()) return held;
   std::lock_guard guard(mutex_);
   auto it = groups_.find(group);
-  if (it == groups_.end()) it = groups_.emplace(std::string(group), Locks()).first;
+  if (it == groups_.end()) it = groups_.emplace(std::string(group), Group()).first;
+  Group& g = it->second;
   for (const QueueId& queue : queues) {
-    auto at = it->second.find(queue);
-    if (at == it->second.end()) {
+    auto at = g.locks.find(queue);
+    if (at == g.locks.end()) {
       if (count_ >= locks_max || queue.topic.size() > name_max || queue.broker_name.size() > name_max) continue;
-      at = it->second.emplace(queue, Holder{}).first;
+      at = g.locks.emplace(queue, Holder{}).first;
       ++count_;
     }
     Holder& holder = at->second;
     if (holder.client_id != client_id && !holder.client_id.empty() && now <= holder.expires_ms) continue;
-    holder.client_id = client_id;
+    g.give(*at, client_id);
     holder.renewed_ms = now;
     holder.expires_ms = now + lock_lifetime_ms;
     held.push_back(queue);
   }
-  if (it->second.empty()) groups_.erase(it);
+  if (g.locks.empty()) groups_.erase(it);
   return held;
 }
 
@@ -48,12 +72,13 @@ void QueueLocks::unlock(std::string_view group, std::string_view client_id, cons
   const auto it = groups_.find(group);
   if (it == groups_.end()) return;
   for (const QueueId& queue : queues) {
-    const auto lock = it->second.find(queue);
-    if (lock == it->second.end() || lock->second.client_id != client_id) continue;
-    it->second.erase(lock);
+    const auto lock = it->second.locks.find(queue);
+    if (lock == it->second.locks.end() || lock->second.client_id != client_id) continue;
+    it->second.take_away(*lock);
+    it->second.locks.erase(lock);
     --count_;
   }
-  if (it->second.empty()) groups_.erase(it);
+  if (it->second.locks.empty()) groups_.erase(it);
 }
 
 bool QueueLocks::all_expired(std::string_view group) const {
@@ -61,7 +86,8 @@ bool QueueLocks::all_expired(std::string_view group) const {
   std::lock_guard guard(mutex_);
   const auto it = groups_.find(group);
   if (it == groups_.end()) return true;
-  return std::none_of(it->second.begin(), it->second.end(), [&](const auto& e) { return now <= e.second.expires_ms; });
+  const Locks& locks = it->second.locks;
+  return std::none_of(locks.begin(), locks.end(), [&](const auto& e) { return now <= e.second.expires_ms; });
 }
 
 void QueueLocks::member_came(const std::string& group, const ClientInfo& client) {
@@ -69,12 +95,13 @@ void QueueLocks::member_came(const std::string& group, const ClientInfo& client)
   std::lock_guard guard(mutex_);
   const auto it = groups_.find(group);
   if (it == groups_.end()) return;
+  const auto held = it->second.by_client.find(client.client_id);
+  if (held == it->second.by_client.end()) return;
   const int64_t now = now_ms();
-  for (auto& [queue, holder] : it->second) {
+  for (Locks::value_type* lock : held->second) {
+    Holder& holder = lock->second;
     // What has become free stays free: somebody may have been told.
-    if (holder.client_id == client.client_id && now <= holder.expires_ms) {
-      holder.expires_ms = holder.renewed_ms + lock_lifetime_ms;
-    }
+    if (now <= holder.expires_ms) holder.expires_ms = holder.renewed_ms + lock_lifetime_ms;
   }
 }
 
@@ -82,12 +109,15 @@ void QueueLocks::member_left(const std::string& group, const ClientInfo& client,
   std::lock_guard guard(mutex_);
   const auto it = groups_.find(group);
   if (it == groups_.end()) return;
+  const auto held = it->second.by_client.find(client.client_id);
+  if (held == it->second.by_client.end()) return;
   const int64_t now = now_ms();
   size_t locks = 0;
   int64_t last_ms = now - 1;
   std::set<int64_t> times;
-  for (auto& [queue, holder] : it->second) {
-    if (holder.client_id != client.client_id || holder.expires_ms < now) continue;
+  for (Locks::value_type* lock : held->second) {
+    Holder& holder = lock->second;
+    if (holder.expires_ms < now) continue;
     int64_t free_ms = now - 1;
     if (how == Leave::closed) free_ms = now + grace_ms;
     // One that expired may still be there and renew its locks, with heartbeats that are refused.
@@ -123,9 +153,9 @@ std::vector<std::string> QueueLocks::take_freed() {
   for (const std::string& name : groups) {
     const auto it = groups_.find(name);
     if (it == groups_.end()) continue;
-    const size_t freed = std::erase_if(it->second, [now](const auto& e) { return e.second.expires_ms < now; });
+    const size_t freed = it->second.erase_expired(now);
     count_ -= freed;
-    if (it->second.empty()) groups_.erase(it);
+    if (it->second.locks.empty()) groups_.erase(it);
     if (freed > 0) out.push_back(name);
   }
   return out;
@@ -134,10 +164,8 @@ std::vector<std::string> QueueLocks::take_freed() {
 void QueueLocks::drop_expired() {
   const int64_t now = now_ms();
   std::lock_guard guard(mutex_);
-  for (auto& [name, locks] : groups_) {
-    count_ -= std::erase_if(locks, [&](const auto& e) { return e.second.expires_ms < now; });
-  }
-  std::erase_if(groups_, [](const auto& e) { return e.second.empty(); });
+  for (auto& [name, group] : groups_) count_ -= group.erase_expired(now);
+  std::erase_if(groups_, [](const auto& e) { return e.second.locks.empty(); });
 }
 
 }  // namespace merlin::service

@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
 #include <vector>
 
 #include "merlin/base/clock.h"
@@ -65,12 +66,20 @@ class QueueLocks final : public MemberListener {
     int64_t expires_ms = 0;  // the last moment at which it is held
   };
   using Locks = std::map<QueueId, Holder>;
+  struct Group {
+    Locks locks;
+    // What each client holds, or held until it expired: one that leaves must not cost a look at everybody's.
+    std::unordered_map<std::string, std::set<Locks::value_type*>> by_client;
+    void give(Locks::value_type& lock, std::string_view client_id);
+    void take_away(Locks::value_type& lock);
+    size_t erase_expired(int64_t now_ms);
+  };
 
   int64_t now_ms() const { return clock_.monotonic_ns() / 1'000'000; }
 
   const Clock& clock_;
   mutable std::mutex mutex_;
-  std::map<std::string, Locks, std::less<>> groups_;  // guarded by mutex_; none is empty
+  std::map<std::string, Group, std::less<>> groups_;  // guarded by mutex_; none is empty
   size_t count_ = 0;                                  // guarded by mutex_; locks in groups_
   // When groups should be told that locks of a client that left are free, by time; guarded by mutex_.
   std::set<std::pair<int64_t, std::string>> orphans_;

@@ -1,5 +1,8 @@
 #include "service/queue_locks.h"
 
+#include <chrono>
+#include <random>
+
 #include <gtest/gtest.h>
 
 namespace merlin::service {
@@ -189,6 +192,87 @@ TEST_F(QueueLocksOfMembers, AnExpiredMembersLocksGoAtOnceUnlessItStillRenewsThem
   ASSERT_EQ(clients.drop_expired(40'000), 1U);
   clock.advance_ms(1'000);
   EXPECT_FALSE(can_lock("A")) << "its heartbeats may be refused while it lives";
+}
+
+TEST_F(QueueLocksOfMembers, TenThousandThatLeaveTogetherAreQuick) {
+  constexpr int32_t members = 10'000;
+  for (int32_t i = 0; i < members; ++i) {
+    const std::string id = "C" + std::to_string(i);
+    join(std::make_shared<FakeChannel>(100 + static_cast<uint64_t>(i)), id);
+    std::vector<QueueId> queues;
+    for (int32_t q = 0; q < 10; ++q) queues.push_back({"T", "b", i * 10 + q});
+    ASSERT_EQ(locks.lock("g", id, queues).size(), queues.size());
+  }
+  join(b, "B");
+  for (int32_t i = 0; i < members; ++i) close(100 + static_cast<uint64_t>(i));
+  clock.advance_ms(QueueLocks::grace_ms + 1);
+  EXPECT_EQ(locks.take_freed(), std::vector<std::string>{"g"});
+  std::vector<QueueId> all;
+  for (int32_t q = 0; q < members * 6; ++q) all.push_back({"T", "b", q});
+  EXPECT_EQ(locks.lock("g", "B", all).size(), all.size());
+}
+
+// Random locks, ends, returns and expiries against a table that is simple enough to be right.
+TEST_F(QueueLocksOfMembers, AgreesWithASimpleTable) {
+  const uint64_t seed = static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  struct Simple {
+    std::string client;
+    int64_t renewed = 0;
+    int64_t expires = -1;
+  };
+  std::map<int32_t, Simple> table;
+  std::map<std::string, uint64_t> connected;
+  uint64_t next_channel = 10;
+  const auto now = [&] { return clock.wall_ms(); };
+  for (int step = 0; step < 20'000; ++step) {
+    const std::string id = "C" + std::to_string(random() % 5);
+    const auto queue = static_cast<int32_t>(random() % 4);
+    Simple& s = table[queue];
+    switch (random() % 6) {
+      case 0: {
+        const bool wanted = s.client == id || now() > s.expires;
+        ASSERT_EQ(locks.lock("g", id, {{"T", "b", queue}}).size(), wanted ? 1U : 0U) << step;
+        if (wanted) s = {id, now(), now() + QueueLocks::lock_lifetime_ms};
+        break;
+      }
+      case 1:
+        locks.unlock("g", id, {{"T", "b", queue}});
+        if (s.client == id) s = {};
+        break;
+      case 2:
+        if (!connected.contains(id)) {
+          join(std::make_shared<FakeChannel>(next_channel), id);
+          connected[id] = next_channel++;
+          for (auto& [q, other] : table) {
+            if (other.client == id && now() <= other.expires)
+              other.expires = other.renewed + QueueLocks::lock_lifetime_ms;
+          }
+        }
+        break;
+      case 3:
+      case 4:
+        if (connected.contains(id)) {
+          const bool goodbye = random() % 2 == 0;
+          if (goodbye) {
+            clients.unregister_consumer("g", connected[id], true);
+          } else {
+            close(connected[id]);
+          }
+          connected.erase(id);
+          for (auto& [q, other] : table) {
+            if (other.client != id || other.expires < now()) continue;
+            other.expires = std::min(other.expires, goodbye ? now() - 1 : now() + QueueLocks::grace_ms);
+          }
+        }
+        break;
+      default:
+        clock.advance_ms(static_cast<int64_t>(random() % 4'000));
+        if (random() % 2 == 0) locks.take_freed();
+        if (random() % 8 == 0) locks.drop_expired();
+    }
+  }
 }
 
 TEST(QueueLocks, ExpiredOnesAreForgotten) {
