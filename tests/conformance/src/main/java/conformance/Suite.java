@@ -41,6 +41,7 @@ final class Suite {
     ReplyScenarios.register(suite);
     GroupScenarios.register(suite);
     TraceScenarios.register(suite);
+    FilterScenarios.register(suite);
     return suite;
   }
 }
