@@ -51,6 +51,7 @@ store::CleaningLimits cleaning_limits(const config::Settings& s) {
 }
 
 std::vector<int64_t> delay_levels(const config::Settings& s) {
+  // A text that does not fit is refused in open().
   auto levels = service::parse_delay_levels(s.text("messageDelayLevel"));
   return levels ? std::move(levels).value() : service::default_delay_levels();
 }
@@ -108,7 +109,6 @@ service::ProduceSettings produce_settings(const config::Settings& s, const HostP
   p.store_host = store_host;
   p.message_size_bytes_max = s.int32("maxMessageSize");
   p.check_message_type = s.boolean("merlinCheckMessageType");
-  // A text that does not fit is refused in open().
   p.delay_level_ms = delay_levels(s);
   p.multi_dispatch = s.boolean("enableLmq") && s.boolean("enableMultiDispatch");
   return p;
@@ -388,8 +388,8 @@ void Broker::Parts::sample_traffic() {
 void Broker::Parts::persist_positions() {
   if (persisting_positions.exchange(true)) return;
   const bool accepted = workers.submit([this] {
-    if (Status s = delay_positions.persist(store.stats().durable_offset); !s)
-      log_warn("delay", "{}", s.error().message);
+    const Status s = delay_positions.persist(store.stats().durable_offset);
+    if (!s) log_warn("delay", "{}", s.error().message);
     persisting_positions = false;
   });
   if (!accepted) persisting_positions = false;

@@ -67,7 +67,6 @@ inline constexpr NotSupported not_supported_codes[] = {
     {60, "timers"},
     {61, "timers"},
     {323, "transactions"},
-    {353, "read bans of groups"},
     {354, "the RocksDB queue index"},
     {355, "the RocksDB queue index"},
     {370, "timers"},

@@ -181,6 +181,16 @@ struct GroupHeader {
   static constexpr auto fields = std::make_tuple(required("group", &H::group));
 };
 
+// UPDATE_AND_GET_GROUP_FORBIDDEN; without `readable` it only asks.
+struct GroupForbiddenHeader {
+  std::string_view group;
+  std::string_view topic;
+  std::optional<bool> readable;
+  using H = GroupForbiddenHeader;
+  static constexpr auto fields =
+      std::make_tuple(required("group", &H::group), required("topic", &H::topic), optional("readable", &H::readable));
+};
+
 struct DeleteGroupHeader {
   std::string_view group_name;
   bool clean_offset = false;

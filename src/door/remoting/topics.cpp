@@ -238,6 +238,24 @@ void TopicsDoor::group_config(rpc::Request& request) {
   request.reply_text(rc::success, group->json());
 }
 
+// Whether a group may read a topic; pulls look at it.
+void TopicsDoor::group_forbidden(rpc::Request& request) {
+  static constexpr int32_t read_index = 2;
+  const auto header = header_or_answer<GroupForbiddenHeader>(request);
+  if (!header) return;
+  if (auto error = message::group_name_error(header->group)) return request.reply(rc::invalid_parameter, *error);
+  if (auto error = message::topic_name_error(header->topic)) return request.reply(rc::invalid_parameter, *error);
+  if (header->readable) {
+    log_info("admin", "{} may{} read {}, says {}", header->group, *header->readable ? "" : " not", header->topic,
+             request.connection().remote_text());
+    const Status set = groups_.set_forbidden(header->group, header->topic, read_index, !*header->readable);
+    if (!set) return request.reply(rc::system_error, set.error().message);
+  }
+  const bool readable = !groups_.is_read_forbidden(header->group, header->topic);
+  request.reply_text(rc::success, "{\"group\":" + json_string(header->group) + ",\"readable\":" +
+                                      (readable ? "true" : "false") + ",\"topic\":" + json_string(header->topic) + "}");
+}
+
 void TopicsDoor::all_offsets(rpc::Request& request) {
   request.reply_text(rc::success, offsets_.json());
 }

@@ -52,6 +52,7 @@ class TopicsDoor {
   void delete_group(rpc::Request& request);
   void all_groups(rpc::Request& request);
   void group_config(rpc::Request& request);
+  void group_forbidden(rpc::Request& request);
   void all_offsets(rpc::Request& request);
 
   const TopicsDoorSettings settings_;
@@ -85,6 +86,8 @@ class TopicsDoor {
       {wire::request_code::get_all_subscriptiongroup_config, rpc::Lane::worker, rpc::Ports::all,
        &TopicsDoor::all_groups},
       {wire::request_code::get_subscriptiongroup_config, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::group_config},
+      {wire::request_code::update_and_get_group_forbidden, rpc::Lane::worker, rpc::Ports::all,
+       &TopicsDoor::group_forbidden},
       {wire::request_code::get_all_consumer_offset, rpc::Lane::worker, rpc::Ports::all, &TopicsDoor::all_offsets},
   };
 };

@@ -17,6 +17,7 @@ final class Release {
     ModernScenarios.register(suite);
     AdminScenarios.register(suite);
     OffsetScenarios.register(suite);
+    RetryAdminScenarios.register(suite);
     BatchQueueScenarios.register(suite);
   }
 
