@@ -57,7 +57,11 @@ std::vector<QueueId> QueueLocks::lock(std::string_view group, std::string_view c
       ++count_;
     }
     Holder& holder = at->second;
-    if (holder.client_id != client_id && !holder.client_id.empty() && now <= holder.expires_ms) continue;
+    if (holder.client_id != client_id && !holder.client_id.empty() && now <= holder.expires_ms) {
+      holder.wanted = true;
+      continue;
+    }
+    if (holder.client_id != client_id) holder.wanted = false;
     g.give(*at, client_id);
     holder.renewed_ms = now;
     holder.expires_ms = now + lock_lifetime_ms;
@@ -74,10 +78,12 @@ void QueueLocks::unlock(std::string_view group, std::string_view client_id, cons
   for (const QueueId& queue : queues) {
     const auto lock = it->second.locks.find(queue);
     if (lock == it->second.locks.end() || lock->second.client_id != client_id) continue;
+    if (lock->second.wanted) given_back_.insert(it->first);
     it->second.take_away(*lock);
     it->second.locks.erase(lock);
     --count_;
   }
+  if (!given_back_.empty()) any_orphans_ = true;
   if (it->second.locks.empty()) groups_.erase(it);
 }
 
@@ -145,7 +151,9 @@ std::vector<std::string> QueueLocks::take_freed() {
   if (!any_orphans_.load(std::memory_order_relaxed)) return out;
   std::lock_guard guard(mutex_);
   const int64_t now = now_ms();
-  std::set<std::string> groups;
+  std::set<std::string> groups = std::move(given_back_);
+  given_back_.clear();
+  out.assign(groups.begin(), groups.end());
   while (!orphans_.empty() && orphans_.begin()->first < now) {
     groups.insert(std::move(orphans_.extract(orphans_.begin()).value().second));
   }
@@ -156,7 +164,7 @@ std::vector<std::string> QueueLocks::take_freed() {
     const size_t freed = it->second.erase_expired(now);
     count_ -= freed;
     if (it->second.locks.empty()) groups_.erase(it);
-    if (freed > 0) out.push_back(name);
+    if (freed > 0 && std::ranges::find(out, name) == out.end()) out.push_back(name);
   }
   return out;
 }

@@ -52,8 +52,8 @@ class QueueLocks final : public MemberListener {
 
   void member_came(const std::string& group, const ClientInfo& client) override;
   void member_left(const std::string& group, const ClientInfo& client, Leave how) override;
-  // The groups in which locks of clients that left have become free since the last call: their members may try again.
-  // Often; it costs nothing while nobody has left.
+  // The groups in which locks have become free since the last call, those of clients that left, and those given back
+  // that somebody was refused: their members may try again. Often; it costs nothing while nobody has left.
   std::vector<std::string> take_freed();
 
   // Forgets dead locks, so that the table does not grow with groups that are gone.
@@ -64,6 +64,7 @@ class QueueLocks final : public MemberListener {
     std::string client_id;
     int64_t renewed_ms = 0;
     int64_t expires_ms = 0;  // the last moment at which it is held
+    bool wanted = false;     // somebody else was refused since it was given
   };
   using Locks = std::map<QueueId, Holder>;
   struct Group {
@@ -84,6 +85,7 @@ class QueueLocks final : public MemberListener {
   // When groups should be told that locks of a client that left are free, by time; guarded by mutex_.
   std::set<std::pair<int64_t, std::string>> orphans_;
   std::atomic<bool> any_orphans_{false};
+  std::set<std::string> given_back_;  // groups with wanted locks that were given back; guarded by mutex_
 };
 
 }  // namespace merlin::service

@@ -194,6 +194,24 @@ TEST_F(QueueLocksOfMembers, AnExpiredMembersLocksGoAtOnceUnlessItStillRenewsThem
   EXPECT_FALSE(can_lock("A")) << "its heartbeats may be refused while it lives";
 }
 
+TEST_F(QueueLocksOfMembers, WhoWasRefusedIsToldWhenALockIsGivenBack) {
+  join(a, "A");
+  join(b, "B");
+  ASSERT_TRUE(can_lock("A"));
+  locks.unlock("g", "A", {q0});
+  EXPECT_TRUE(locks.take_freed().empty()) << "nobody wanted it";
+  ASSERT_TRUE(can_lock("A"));
+  ASSERT_FALSE(can_lock("B"));
+  clock.advance_ms(Clients::notify_interval_ms);
+  const int told = b->told;
+  locks.unlock("g", "A", {q0});
+  sweep();
+  EXPECT_EQ(b->told, told + 1);
+  EXPECT_TRUE(can_lock("B"));
+  locks.unlock("g", "B", {q0});
+  EXPECT_TRUE(locks.take_freed().empty()) << "B has it, and nobody was refused since";
+}
+
 TEST_F(QueueLocksOfMembers, TenThousandThatLeaveTogetherAreQuick) {
   constexpr int32_t members = 10'000;
   for (int32_t i = 0; i < members; ++i) {
