@@ -4,11 +4,20 @@
 export NAMESRV_CMD=${NAMESRV_CMD:-$root/build/release/bin/merlin-namesrv}
 export BROKER_CMD=${BROKER_CMD:-$root/build/release/bin/merlin-broker}
 
-# free_port: one that nobody listens on, with the two below it free as well.
+# not_fetched LOG: the client's own packages could not be had from their registry. With MERLIN_NEED_CLIENTS=1 that is a failure.
+not_fetched() {
+  cat "$1" >&2
+  [ "${MERLIN_NEED_CLIENTS:-0}" = 1 ] && exit 2
+  echo "SKIP the client could not be fetched"
+  echo "0 passed, 0 failed, 1 skipped"
+  exit 0
+}
+
+# free_port: one that nobody listens on, below those that the system gives out; the one two below it is free as well.
 free_port() {
   local port
   while true; do
-    port=$((20000 + RANDOM % 20000))
+    port=$((20000 + RANDOM % 12000))
     if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && ! (exec 3<>"/dev/tcp/127.0.0.1/$((port - 2))") 2>/dev/null &&
       ! (exec 3<>"/dev/tcp/127.0.0.1/$((port + 1))") 2>/dev/null; then
       echo "$port"
