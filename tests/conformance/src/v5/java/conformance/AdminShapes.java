@@ -109,6 +109,11 @@ public final class AdminShapes {
       if (text.isEmpty() || text.startsWith("at ") || text.startsWith("...")) {
         continue;
       }
+      // The empty queue of the retry topic has a row when an offset of it was committed: Apache says that there is none until a pull
+      // of it came back empty, MerlinMQ says 0 at once.
+      if (label.startsWith("consumerProgress") && text.startsWith("%RETRY%")) {
+        continue;
+      }
       // Keys only: values are those of another program.
       if (label.startsWith("brokerStatus") || label.startsWith("getNamesrvConfig") || label.startsWith("consumerStatus")) {
         text = text.replaceAll("[:=].*", "").replaceAll("#.*", "").replaceAll("_/.*", "").trim();
@@ -196,10 +201,13 @@ public final class AdminShapes {
     }
     Check.eventually(60_000, "everything is consumed", () -> inbox.size() >= MESSAGES && sourceInbox.size() >= MESSAGES);
     source.shutdown();
-    consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
+    var mine = consumer.getDefaultMQPushConsumerImpl();
+    Check.eventually(60_000, "the consumer has its four queues and that of its retry topic",
+        () -> mine.getRebalanceImpl().getProcessQueueTable().size() >= 5);
+    mine.persistConsumerOffset();
     String unique = last.getMsgId();
     Check.settles(30_000, () -> bed.tool().viewMessage(TOPIC, unique));
-    // The trace of the last message, and the queue of the retry topic at the consumer.
+    // The trace of the last message, and the offset of the retry topic, which a first pull makes.
     Thread.sleep(6_500);
     reads(side, consumer, last, unique);
     online(side, consumer, last, unique);
