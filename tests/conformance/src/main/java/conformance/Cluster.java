@@ -41,6 +41,8 @@ final class Cluster implements AutoCloseable {
       keys.put("storePathRootDir", store.toString());
       keys.put("storePathCommitLog", store.resolve("commitlog").toString());
       keys.put("autoCreateTopicEnable", "true");
+      // Apache's default is false.
+      keys.put("enablePropertyFilter", "true");
       keys.put("flushDiskType", "ASYNC_FLUSH");
       // Small files: the suite runs on small disks, and rolling to the next segment gets its share.
       keys.put("mappedFileSizeCommitLog", String.valueOf(32 << 20));

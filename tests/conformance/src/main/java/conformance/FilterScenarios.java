@@ -1,5 +1,6 @@
 package conformance;
 
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
@@ -26,6 +27,7 @@ final class FilterScenarios {
     suite.add("filter_sql_by_pull", FilterScenarios::pull);
     suite.add("filter_sql_wrong_text", FilterScenarios::wrongText);
     suite.add("filter_sql_changes", FilterScenarios::changes);
+    suite.add("filter_sql_over_a_restart", FilterScenarios::restart);
   }
 
   private static Message message(String topic, String tag, int a, String b) {
@@ -177,6 +179,27 @@ final class FilterScenarios {
     producer.send(message(topic, "t", 1, null));
     producer.send(second);
     Check.settles(40_000, () -> Check.equal(2, inbox.size(), "messages, the second by the new expression"));
+    Inbox.expect(List.of(first, second), inbox);
+  }
+
+  /** The expression is in the broker's file when it stops, and holds for the consumer that finds it again. */
+  private static void restart(Bed bed) throws Exception {
+    String topic = bed.topic(1);
+    Inbox inbox = new Inbox();
+    DefaultMQPushConsumer consumer = start(bed, topic, "a = 1", inbox);
+    DefaultMQProducer producer = bed.producer();
+    Message first = message(topic, "t", 1, null);
+    producer.send(first);
+    Inbox.expect(List.of(first), inbox);
+
+    bed.broker.restart();
+
+    String file = Files.readString(bed.broker.store.resolve("config/consumerFilter.json"));
+    Check.that(file.contains(consumer.getConsumerGroup()) && file.contains("a = 1"), "consumerFilter.json: %s", file);
+    Message second = message(topic, "t", 1, null);
+    Check.settles(75_000, () -> producer.send(message(topic, "t", 2, null)));
+    Check.settles(30_000, () -> producer.send(second));
+    Check.settles(60_000, () -> Check.equal(2, inbox.size(), "messages, the second after the restart"));
     Inbox.expect(List.of(first, second), inbox);
   }
 }
