@@ -294,6 +294,8 @@ void Broker::Parts::connect() {
   produce.set_delayed_listener(&delay);
   produce.set_resend_rules(&resend_rules);
   retry.set_topic_created(topic_changed);
+  retry.set_sent_back(
+      [this](std::string_view group, std::string_view topic) { stats.table().sent_back(group, topic); });
   admin_door.add_runtime_rows([this](door::BrokerAdminDoor::Table& rows) {
     for (const auto& [level, position, queue_end] : delay.progress()) {
       rows["scheduleMessageOffset_" + std::to_string(level)] =

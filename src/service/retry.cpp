@@ -137,6 +137,9 @@ Refusal Retry::copy(const SendBack& back, const meta::SubscriptionGroup& group, 
   if (const store::AppendItem& item = burst.items.front(); item.code != store::AppendCode::ok) {
     return not_put(item, produce_.refusal_of(item).remark);
   }
+  if (sent_back_) {
+    sent_back_(back.group, message::find_property(record.properties, p::retry_topic).value_or(record.topic));
+  }
   if (is_dead) {
     log_info("retry", "{} at {} of topic {} goes to {} after {} deliveries",
              message::offset_msg_id(record.store_host, record.physical_offset), record.queue_offset, back.origin_topic,

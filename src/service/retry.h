@@ -40,6 +40,10 @@ class Retry {
   // Stores the copy. `end_offset` is what to wait for in sync mode; 0: nothing was stored, the group has no retries.
   Refusal give_back(const SendBack& back, int64_t& end_offset);
 
+  // Called for each message given back, with the topic it came from.
+  void set_sent_back(std::function<void(std::string_view group, std::string_view topic)> callback) {
+    sent_back_ = std::move(callback);
+  }
   void set_topic_created(std::function<void(const meta::TopicPtr&)> callback) { topic_created_ = std::move(callback); }
 
  private:
@@ -54,6 +58,7 @@ class Retry {
   meta::SubscriptionGroups& groups_;
   const std::atomic<int64_t>& broker_permission_;
   std::atomic<uint32_t> random_{1};
+  std::function<void(std::string_view, std::string_view)> sent_back_;
   std::function<void(const meta::TopicPtr&)> topic_created_;
 };
 

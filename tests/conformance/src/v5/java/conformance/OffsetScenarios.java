@@ -7,6 +7,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
+import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
@@ -55,6 +57,7 @@ final class OffsetScenarios {
     suite.add("relay_consume_status", OffsetScenarios::consumeStatus);
     suite.add("stats_of_groups", OffsetScenarios::groupStats);
     suite.add("stats_of_traffic", OffsetScenarios::traffic);
+    suite.add("stats_of_messages_given_back", OffsetScenarios::givenBack);
     suite.add("stats_of_a_queue", OffsetScenarios::queue);
   }
 
@@ -362,6 +365,22 @@ final class OffsetScenarios {
         none.getErrorMessage());
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
     AdminTool.line(tool.run(new StatsAllSubCommand(), "-t", topic), topic, group);
+  }
+
+  static void givenBack(Bed bed) throws Exception {
+    String topic = bed.topic(1);
+    String group = bed.name("G");
+    DefaultMQPushConsumer consumer = bed.newPush(group);
+    consumer.setConsumeMessageBatchMaxSize(1);
+    consumer.subscribe(topic, "*");
+    consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> messages.get(0).getReconsumeTimes() == 0
+        ? ConsumeConcurrentlyStatus.RECONSUME_LATER : ConsumeConcurrentlyStatus.CONSUME_SUCCESS);
+    consumer.start();
+    PushScenarios.awaitQueues(consumer, topic, 1);
+    PushScenarios.send(bed.producer(), Mail.make(topic, "x", 3));
+    DefaultMQAdminExt admin = admin(bed);
+    Check.settles(30_000, () -> Check.equal(3L, admin.viewBrokerStatsData(bed.broker.addr(), "SNDBCK_PUT_NUMS", topic + "@" + group)
+        .getStatsMinute().getSum(), "messages given back within a minute"));
   }
 
   static void queue(Bed bed) throws Exception {
