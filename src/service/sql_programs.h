@@ -23,7 +23,7 @@ class SqlPrograms {
 
   struct Compiled {
     std::shared_ptr<const Filter> filter;  // nullptr: refused
-    std::string refusal;                   // with Apache's first words
+    std::string refusal;                   // why
     size_t bytes = 0;                      // of memory, about
   };
   std::shared_ptr<const Compiled> get(std::string_view text);
