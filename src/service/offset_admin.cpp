@@ -58,8 +58,9 @@ Refusal OffsetAdmin::reset_on_server(const ResetAsk& ask, meta::QueueOffsets& mo
   const int32_t first = std::max(ask.queue_id, 0);
   const int32_t last = ask.queue_id >= 0 ? ask.queue_id : topic->read_queue_nums - 1;
   if (last < first) return {Outcome::system_error, "No queues to reset."};
-  // All targets are known before the first queue moves.
-  for (int32_t id = first; id <= last; ++id) {
+  // All targets are known before the first queue moves. (The last id may be the last number there is.)
+  for (int64_t i = first; i <= last; ++i) {
+    const auto id = static_cast<int32_t>(i);
     if (Refusal r = target_of(ask, id, moved[id]); !r.ok()) return r;
   }
   for (const auto& [id, offset] : moved) {
@@ -86,7 +87,8 @@ Refusal OffsetAdmin::reset_by_clients(const ResetAsk& ask, meta::QueueOffsets& m
   const int32_t first = std::max(ask.queue_id, 0);
   const int32_t last = ask.queue_id >= 0 ? ask.queue_id : topic->write_queue_nums - 1;
   OffsetMove move{broker_name_, ask.group, ask.topic, ask.timestamp_ms, {}};
-  for (int32_t id = first; id <= last; ++id) {
+  for (int64_t i = first; i <= last; ++i) {
+    const auto id = static_cast<int32_t>(i);
     const int64_t now_at = offsets_.query(ask.group, ask.topic, id);
     if (now_at == -1) {
       return {Outcome::system_error, fmt::format("THe consumer group <{}> not exist", ask.group)};

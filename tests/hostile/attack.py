@@ -17,7 +17,8 @@ import traceback
 
 from peer import ROOT, Program
 
-MODULES = ["attacks_requests", "attacks_tables", "attacks_network", "attacks_operator", "attacks_namesrv"]
+MODULES = ["attacks_requests", "attacks_tables", "attacks_network", "attacks_operator", "attacks_consumption",
+           "attacks_namesrv"]
 PRIVATE_MIB_MAX = 1500
 
 

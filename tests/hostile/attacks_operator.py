@@ -55,13 +55,13 @@ class Load:
             t.join()
 
 
-def read_all(broker, queue, patience=1.0):
+def read_queue(broker, topic, queue, patience=1.0):
     """Everything in the queue, by offset."""
     found, offset = {}, None
     with broker.client(timeout=20 * patience) as c:
-        offset = int(c.call(31, {"topic": "BenchmarkTest", "queueId": queue}).ext["offset"])
+        offset = int(c.call(31, {"topic": topic, "queueId": queue}).ext["offset"])
         while True:
-            a = c.call(11, dict(VALID, queueId=queue, queueOffset=offset, maxMsgNums=32, sysFlag=4))
+            a = c.call(11, dict(VALID, topic=topic, queueId=queue, queueOffset=offset, maxMsgNums=32, sysFlag=4))
             if a.code == 0:
                 at = 0
                 while at < len(a.body):
@@ -71,6 +71,10 @@ def read_all(broker, queue, patience=1.0):
             elif a.code in (19, 21) and int(a.ext["nextBeginOffset"]) <= offset:
                 return found
             offset = int(a.ext["nextBeginOffset"])
+
+
+def read_all(broker, queue, patience=1.0):
+    return read_queue(broker, "BenchmarkTest", queue, patience)
 
 
 def check_acknowledged(broker, acknowledged, patience=1.0):

@@ -31,7 +31,9 @@ FIELDS = ["producerGroup", "topic", "defaultTopic", "defaultTopicQueueNums", "qu
           "cleanOffset", "readQueueNums", "writeQueueNums", "perm", "topicFilterType", "topicSysFlag", "order",
           "attributes", "topicList", "statsName", "statsKey", "namespace", "value", "brokerName", "brokerAddr",
           "clusterName", "haServerAddr", "brokerId", "heartbeatTimeoutMillis", "enableActingMaster", "compressed",
-          "bodyCrc32", "cluster", "dataVersion", "maxTopicNum", "topicSeq"]
+          "bodyCrc32", "cluster", "dataVersion", "maxTopicNum", "topicSeq", "delayLevel", "originMsgId", "originTopic",
+          "isForce", "clientId", "clientAddr", "msgId", "srcGroup", "destGroup", "offline", "filterGroups",
+          "compareGroup", "isOrder", "index", "count", "jstackEnable"]
 GARBAGE = ["", " ", "x", "true", "\u0000", "a/b", "../x", "../../../../tmp/merlin-attack-x", ".", "..",
            "%RETRY%../../x",
            "%RETRY%", "x" * 300, "\u00e4\u4e2d\U0001f600", "1e5", "0x10", "+-1", "\r\nINJECTED line", "{}", "a" * 40000,
@@ -48,7 +50,9 @@ VALID = {"producerGroup": "G", "topic": "BenchmarkTest", "defaultTopic": "TBW102
          "group": "G", "groupName": "G", "readQueueNums": 4, "writeQueueNums": 4, "perm": 6, "order": "false",
          "topicFilterType": "SINGLE_TAG", "statsName": "s", "statsKey": "k", "namespace": "n", "value": "v",
          "brokerName": "b", "brokerAddr": "127.0.0.1:1", "clusterName": "c", "haServerAddr": "", "brokerId": 0,
-         "cluster": "c"}
+         "cluster": "c", "delayLevel": 1, "originMsgId": "m", "originTopic": "BenchmarkTest", "isForce": "true",
+         "clientId": "c", "clientAddr": "c", "msgId": "0" * 32, "srcGroup": "G", "destGroup": "G2", "offline": "true",
+         "filterGroups": "G", "compareGroup": "G", "isOrder": "false", "index": 0, "count": 10, "jstackEnable": "false"}
 BODIES = {
     "array": b"[1,2,3]", "number": b"1", "text": b'"x"', "nothing": b"", "cut": b'{"clientID":"c","consumerDataSet":[{',
     "nested arrays": b"[" * 100_000, "nested arrays closed": b"[" * 100_000 + b"]" * 100_000,
