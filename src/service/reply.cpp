@@ -14,7 +14,8 @@ constexpr std::string_view push_reply_time = "PUSH_REPLY_TIME";
 }  // namespace
 
 struct Reply::Pending {
-  ReplyMessage message;  // its properties as they came, which is how they are stored
+  ReplyMessage message;    // as it is pushed, which may go on while the answer to it is here
+  std::string as_it_came;  // its properties, which is how they are stored
   std::function<void(ReplyAnswer)> done;
   ReplyAnswer answer;
   ProduceBurst burst;
@@ -30,7 +31,7 @@ struct Reply::Pending {
     send.sys_flag = message.sys_flag;
     send.born_timestamp_ms = message.born_timestamp_ms;
     send.flag = message.flag;
-    send.properties = message.properties;
+    send.properties = as_it_came;
     send.reconsume_times = message.reconsume_times;
     send.unit_mode = message.unit_mode;
     send.born_host = message.born_host;
@@ -42,6 +43,7 @@ struct Reply::Pending {
 void Reply::handle(ReplyMessage message, std::function<void(ReplyAnswer)> done) {
   const auto pending = std::make_shared<Pending>();
   pending->message = std::move(message);
+  pending->as_it_came = pending->message.properties;
   pending->done = std::move(done);
   if (Refusal refusal = check(*pending); !refusal.ok()) {
     pending->answer.refusal = std::move(refusal);
@@ -83,8 +85,6 @@ void Reply::push(const PendingPtr& pending) {
   if (!channel) return pushed(pending, "push reply message fail, channel of <" + id + "> not found.");
   message.store_timestamp_ms = clock_.wall_ms();
   message.store_host = produce_.settings().store_host;
-  std::string stored = std::move(message.properties);
-  message.properties = stored;
   if (!message.properties.empty() && message.properties.back() != message::property_separator) {
     message.properties += message::property_separator;
   }
@@ -94,7 +94,6 @@ void Reply::push(const PendingPtr& pending) {
     log_warn("reply", "the answer for client {} is not delivered: {}", id, status.error().message);
     pushed(pending, "push reply message to " + id + "fail.");
   });
-  message.properties = std::move(stored);
 }
 
 void Reply::pushed(const PendingPtr& pending, std::string remark) {
@@ -114,7 +113,7 @@ void Reply::store_reply(const PendingPtr& pending) {
   }
   store::AppendItem& item = p.burst.items[p.placed.first];
   // As it came, without the broker's own properties.
-  if (message::find_property(p.message.properties, message::property::unique_key)) item.spec.properties_tail = {};
+  if (message::find_property(p.as_it_came, message::property::unique_key)) item.spec.properties_tail = {};
   const int64_t end_offset = produce_.append(p.burst);
   if (item.code != store::AppendCode::ok) {
     log_warn("reply", "a reply in {} is not stored: {}", p.message.topic, produce_.refusal_of(item).remark);

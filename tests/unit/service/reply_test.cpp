@@ -1,6 +1,8 @@
 #include "service/reply.h"
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -20,10 +22,12 @@ class Asker final : public ClientChannel {
   void ask(ClientQuestion, int64_t, std::function<void(Result<ClientAnswer>)>) override {}
   void push_reply(const ReplyMessage& reply, int64_t timeout_ms, std::function<void(Status)> done) override {
     pushed.push_back(reply);
+    if (answers_at_once) return done({});
     timeouts_ms.push_back(timeout_ms);
     waiting.push_back(std::move(done));
   }
   bool open = true;
+  bool answers_at_once = false;
   std::vector<ReplyMessage> pushed;
   std::vector<int64_t> timeouts_ms;
   std::vector<std::function<void(Status)>> waiting;
@@ -120,6 +124,27 @@ TEST_F(ReplyTest, GoesToTheProducerThatAskedAndIntoTheStore) {
   EXPECT_EQ(answers_[0].queue_offset, 0);
   EXPECT_EQ(answers_[0].message_id.size(), 32U);
   EXPECT_EQ(stored(), 1);
+}
+
+// A producer may have answered before the call that told it is over, on another thread: what is stored then must be
+// what came, and stay as it is while it is written.
+TEST_F(ReplyTest, IsStoredAsItCameHoweverSoonTheAnswerIs) {
+  asker_->answers_at_once = true;
+  join(asker_);
+  handle(reply("client-a"));
+  ASSERT_EQ(answers_.size(), 1U);
+  EXPECT_TRUE(message::find_property(asker_->pushed.front().properties, "PUSH_REPLY_TIME"));
+  const store::ConsumeQueue* queue = store_.find_queue("C_REPLY_TOPIC", 0);
+  for (int i = 0; i < 5'000 && store_.max_offset(queue) == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  store::GetResult result;
+  store_.get(queue, 0, {}, nullptr, result);
+  ASSERT_EQ(result.status, store::GetStatus::found);
+  const auto record = message::decode_record(result.bytes.slices.front(), false);
+  ASSERT_TRUE(record);
+  EXPECT_EQ(message::find_property(record->properties, "CORRELATION_ID"), "c7");
+  EXPECT_FALSE(message::find_property(record->properties, "PUSH_REPLY_TIME"));
 }
 
 TEST_F(ReplyTest, IsNotStoredWhenSwitchedOff) {
