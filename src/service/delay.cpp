@@ -65,7 +65,7 @@ void Delay::open() {
     level.number = static_cast<int32_t>(i) + 1;
     level.position = positions_.position(level.number);
     const store::ConsumeQueue* queue = store_.find_queue(schedule_topic, static_cast<int32_t>(i));
-    if (queue == nullptr) continue;
+    // A position whose queue is gone is one of another store: what comes now begins at 0.
     const int64_t min = store_.min_offset(queue);
     const int64_t max = std::max(store_.max_offset(queue), min);
     const int64_t position = std::clamp(level.position, min, max);
@@ -128,7 +128,9 @@ int64_t Delay::deliver_due() {
     {
       const std::lock_guard lock(mutex_);
       if (stopping_) return never;
-      if (level.look_at_ms > now_ms) {
+      // What is waited for longer than a level can be was due by a clock that has been set back since.
+      const bool is_within = level.look_at_ms == never || level.look_at_ms - now_ms <= wait_ms_max(level);
+      if (level.look_at_ms > now_ms && is_within) {
         next_ms = std::min(next_ms, level.look_at_ms);
         continue;
       }
@@ -142,6 +144,12 @@ int64_t Delay::deliver_due() {
     next_ms = std::min(next_ms, level.look_at_ms);
   }
   return next_ms;
+}
+
+// The longest that a level is left alone.
+int64_t Delay::wait_ms_max(const Level& level) const {
+  const auto index = static_cast<size_t>(level.number) - 1;
+  return index < level_ms_.size() ? std::max(level_ms_[index], pause_ms_max) : delay_ms_max;
 }
 
 // One burst. Returns when to look at the level again.
@@ -183,7 +191,8 @@ int64_t Delay::deliver_found(Level& level, int64_t now_ms) {
   int64_t passed = collect(level, stopped);
   const int64_t log_end = burst_.empty() ? 0 : produce_.append(burst_);
   found_.bytes.clear();
-  for (size_t i = 0; i < burst_.items.size() && stopped.ok(); ++i) {
+  // The first that was not stored is where it stands, also when the burst ended in front of one that has no place.
+  for (size_t i = 0; i < burst_.items.size(); ++i) {
     const store::AppendItem& item = burst_.items[i];
     if (item.code == store::AppendCode::ok) continue;
     Refusal refusal = produce_.refusal_of(item);
@@ -194,6 +203,7 @@ int64_t Delay::deliver_found(Level& level, int64_t now_ms) {
     }
     passed = offsets_[i];
     stopped = std::move(refusal);
+    break;
   }
   if (passed > level.position) move(level, passed, log_end);
   if (!stopped.ok()) return pause(level, now_ms, stopped.remark);

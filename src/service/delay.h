@@ -78,6 +78,7 @@ class Delay final : public DelayedListener {
   };
 
   void run();
+  int64_t wait_ms_max(const Level& level) const;
   int64_t deliver_level(Level& level, int64_t now_ms, int64_t announced_end);
   int64_t deliver_found(Level& level, int64_t now_ms);
   int64_t collect(const Level& level, Refusal& stopped);

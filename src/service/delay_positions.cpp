@@ -1,5 +1,6 @@
 #include "service/delay_positions.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "merlin/base/log.h"
@@ -70,7 +71,10 @@ void DelayPositions::set(int32_t level, int64_t position, int64_t log_end) {
   const std::lock_guard lock(mutex_);
   Level& entry = levels_[level];
   entry.delivered = position;
-  if (entry.marks.size() >= marks_per_level_max) entry.marks.pop_back();
+  if (entry.marks.size() >= marks_per_level_max) {
+    log_end = std::max(log_end, entry.marks.back().log_end);
+    entry.marks.pop_back();
+  }
   entry.marks.push_back({position, log_end});
 }
 

@@ -210,6 +210,44 @@ TEST_F(DelayTest, AFullDiskIsWaitedForAtTheSamePlace) {
   life->close();
 }
 
+// Two reasons to stop in one burst: the message behind has no place for now, and the disk takes none at all.
+TEST_F(DelayTest, WhatTheDiskRefusesIsNotPassedBecauseAnotherWaits) {
+  const auto life = begin();
+  life->topics.set_light_queues(true);
+  ASSERT_TRUE(life->send_delayed("T", "refused", 1).ok());
+  ASSERT_TRUE(life->send_delayed("%LMQ%known", "waits", 1).ok());
+  Buffer scratch;
+  store::AppendItem item;
+  item.spec.topic = schedule_topic;
+  item.spec.properties =
+      "DELAY\1"
+      "1\2REAL_TOPIC\1%LMQ%other\2REAL_QID\1"
+      "0\2";
+  item.spec.body = as_bytes(std::string_view("by hand"));
+  item.spec.born_host = item.spec.store_host = *HostPort::from_ip("127.0.0.1", 1);
+  item.queue = life->store.queue(schedule_topic, 0);
+  life->store.append({&item, 1}, scratch);
+  ASSERT_EQ(item.code, store::AppendCode::ok);
+  life->store.set_light_queues_max(1);
+  life->settle();
+  clock.advance_ms(1'000);
+  disk->add_fault(
+      {.op = FileOp::write, .path_part = "commitlog", .calls_failed = FaultyFileSystem::forever, .sys_errno = ENOSPC});
+  life->delay.deliver_due();
+  EXPECT_EQ(life->positions.position(1), 0);
+  disk->clear_faults();
+  for (int i = 0; i < 50 && life->bodies("T").empty(); ++i) {
+    std::string why;
+    for (int k = 0; k < 5'000 && !life->store.writable(why); ++k) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    clock.advance_ms(Delay::pause_ms_max);
+    life->deliver();
+  }
+  EXPECT_THAT(life->bodies("T"), ElementsAre("refused"));
+  life->close();
+}
+
 TEST_F(DelayTest, WhatHasNoPlaceToGoIsPassed) {
   const auto life = begin();
   Buffer scratch;
@@ -272,22 +310,60 @@ TEST_F(DelayTest, ShorterLevelsTakeEffectAndDroppedOnesAreEmptied) {
 }
 
 TEST_F(DelayTest, PositionsOfAnotherLifeAreBroughtIntoTheQueue) {
+  auto life = begin();
+  ASSERT_TRUE(life->send_delayed("T", "passed", 1).ok());
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(life->send_delayed("T", std::to_string(i), 2).ok());
+  life->settle();
+  life->close();
   ASSERT_TRUE(disk->make_dirs("/store/config"));
   ASSERT_TRUE(disk->write_file_durably(
       "/store/config/delayOffset.json",
       R"({"dataVersion":{"counter":7,"stateVersion":0,"timestamp":5},"offsetTable":{1:500,2:1,99:3}})"));
-  auto life = begin();
-  EXPECT_EQ(life->positions.position(2), 1);
-  EXPECT_THAT(life->delay.positions_json(), HasSubstr("99:3"));
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(life->send_delayed("T", std::to_string(i), 2).ok());
-  life->settle();
-  life->close();
   life = begin();
+  EXPECT_THAT(life->delay.positions_json(), HasSubstr("99:3"));
+  EXPECT_EQ(life->positions.position(1), 1);
   EXPECT_EQ(life->positions.position(2), 1);
   clock.advance_ms(5'000);
   life->deliver();
   EXPECT_THAT(life->bodies("T"), ElementsAre("1", "2"));
   life->close();
+}
+
+// The log and the queues were deleted, the folder config was not.
+TEST_F(DelayTest, APositionWithoutAQueueIsNoPosition) {
+  ASSERT_TRUE(disk->make_dirs("/store/config"));
+  ASSERT_TRUE(disk->write_file_durably("/store/config/delayOffset.json", R"({"offsetTable":{1:500}})"));
+  const auto life = begin();
+  EXPECT_EQ(life->positions.position(1), 0);
+  ASSERT_TRUE(life->send_delayed("T", "new", 1).ok());
+  clock.advance_ms(1'000);
+  life->deliver();
+  EXPECT_THAT(life->bodies("T"), ElementsAre("new"));
+  life->close();
+}
+
+// Apache's rule, a time later than any message of the level can have is none, holds for what is waited for, too.
+TEST_F(DelayTest, AClockThatIsSetBackDoesNotStopALevel) {
+  const auto life = begin();
+  ASSERT_TRUE(life->send_delayed("T", "before", 2).ok());
+  life->settle();
+  EXPECT_EQ(life->delay.deliver_due(), clock.wall_ms() + 5'000);
+  clock.advance_ms(-3'600'000);
+  life->deliver();
+  EXPECT_THAT(life->bodies("T"), ElementsAre("before"));
+  life->close();
+}
+
+// A mark takes the place of the one before it when there are too many; what that one waited for still holds.
+TEST_F(DelayTest, MarksThatJoinWaitForTheLaterOne) {
+  DelayPositions positions(*disk, clock, "/store");
+  constexpr auto marks = static_cast<int64_t>(DelayPositions::marks_per_level_max);
+  for (int64_t i = 1; i <= marks; ++i) positions.set(1, i, i * 100);
+  positions.set(1, marks + 1, 0);  // passed, not delivered
+  ASSERT_TRUE(positions.persist((marks - 1) * 100));
+  EXPECT_THAT(positions_file(), HasSubstr("1:" + std::to_string(marks - 1)));
+  ASSERT_TRUE(positions.persist(marks * 100));
+  EXPECT_THAT(positions_file(), HasSubstr("1:" + std::to_string(marks + 1)));
 }
 
 TEST_F(DelayTest, ABrokenFileIsReplacedByItsBackupOrBeginsAgain) {
