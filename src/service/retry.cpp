@@ -55,7 +55,7 @@ Refusal Retry::give_back(const SendBack& back, int64_t& end_offset) {
   }
   const auto record = message::decode_record(bytes.slices.front(), false);
   if (!record) return {Outcome::system_error, record.error().message};
-  return copy(back, *group, *record, end_offset);
+  return copy(back, *group, *topic, *record, end_offset);
 }
 
 namespace {
@@ -107,11 +107,11 @@ Refusal not_put(const store::AppendItem& item, const std::string& why) {
 
 }  // namespace
 
-Refusal Retry::copy(const SendBack& back, const meta::SubscriptionGroup& group, const message::RecordView& record,
-                    int64_t& end_offset) {
+Refusal Retry::copy(const SendBack& back, const meta::SubscriptionGroup& group, const meta::TopicConfig& retry_topic,
+                    const message::RecordView& record, int64_t& end_offset) {
   const int32_t times_max = back.max_reconsume_times.value_or(group.retry_max_times);
   const bool is_dead = record.reconsume_times >= times_max || back.delay_level < 0;
-  std::string topic_name = message::retry_topic(back.group);
+  std::string topic_name = retry_topic.name;
   StoredCopy copy;
   if (is_dead) {
     topic_name = message::dlq_topic(back.group);
@@ -121,7 +121,8 @@ Refusal Retry::copy(const SendBack& back, const meta::SubscriptionGroup& group, 
     // A count of 2^31 - 1 stays within the levels, too.
     copy.delay_level =
         back.delay_level > 0 ? back.delay_level : first_level + std::clamp(record.reconsume_times, 0, INT32_MAX / 2);
-    copy.queue_id = random_queue(group.retry_queue_nums);
+    // A topic that was made for fewer queues than the group has by now: in the others no consumer would look.
+    copy.queue_id = random_queue(std::max(std::min(group.retry_queue_nums, retry_topic.read_queue_nums), 1));
   }
   const std::string properties = properties_of_copy(record, copy.delay_level);
   copy.record = &record;

@@ -48,8 +48,8 @@ class Retry {
 
  private:
   Refusal topic(std::string_view name, int32_t queues, int32_t sys_flag, meta::TopicPtr& out);
-  Refusal copy(const SendBack& back, const meta::SubscriptionGroup& group, const message::RecordView& record,
-               int64_t& end_offset);
+  Refusal copy(const SendBack& back, const meta::SubscriptionGroup& group, const meta::TopicConfig& retry_topic,
+               const message::RecordView& record, int64_t& end_offset);
   int32_t random_queue(int32_t queues);
 
   store::MessageStore& store_;

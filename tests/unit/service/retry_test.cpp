@@ -49,6 +49,18 @@ struct RetryTest : testing::Test {
   int64_t end_offset = -1;
 };
 
+// A group that asks for more retry queues than its topic has: in the others nobody would look.
+TEST_F(RetryTest, GoesToQueuesThatTheRetryTopicHas) {
+  set_group([](meta::SubscriptionGroup& group) { group.retry_queue_nums = 2; });
+  ASSERT_TRUE(back(origin).ok());
+  ASSERT_EQ(life.topics.find(retry_topic)->read_queue_nums, 2);
+  set_group([](meta::SubscriptionGroup& group) { group.retry_queue_nums = 16; });
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(back(origin).ok());
+  clock.advance_ms(10'000);
+  life.deliver();
+  EXPECT_EQ(life.bodies(retry_topic, 0).size() + life.bodies(retry_topic, 1).size(), 41);
+}
+
 TEST_F(RetryTest, ComesBackAtGrowingLevelsAndIsDeadAtLast) {
   const std::string id = message::offset_msg_id(*HostPort::from_ip("127.0.0.1", 10911), origin);
   int64_t at = origin;
