@@ -1,6 +1,7 @@
 #include "service/consumer_filters.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "merlin/base/log.h"
@@ -68,13 +69,14 @@ void ConsumerFilters::heartbeat(std::string_view group, std::span<const Subscrip
   for (const Subscription& subscription : subscriptions) {
     if (!subscription.is_tag_type() && !subscription.sub_string.empty()) take(group, subscription);
   }
+  // A group may have tens of thousands of both, and everybody's pulls wait for the mutex.
+  std::unordered_set<std::string_view> wanted;
+  for (const Subscription& subscription : subscriptions) wanted.insert(subscription.topic);
   const std::lock_guard lock(mutex_);
   const auto it = groups_.find(group);
   if (it == groups_.end()) return;
   for (auto& [topic, filter] : it->second) {
-    const bool wanted = std::any_of(subscriptions.begin(), subscriptions.end(),
-                                    [&name = topic](const Subscription& s) { return s.topic == name; });
-    if (!wanted && !filter->is_dead()) set_dead(filter, clock_.wall_ms());
+    if (!wanted.contains(topic) && !filter->is_dead()) set_dead(filter, clock_.wall_ms());
   }
 }
 
