@@ -323,7 +323,8 @@ def expressions_that_are_none(context):
     texts = ["", " ", "\0", "a = 'x\0'", "(" * 60_000, "NOT " * 16_000, "-" * 60_000 + "a > 1", "a = " * 16_000 + "b",
              "a=1 OR " * 9000 + "a=1", "a IN (" + "'x'," * 15_000 + "'x')", "a = '" + "'" * 65_001,
              "a" * 65_000 + " = 1", "x" * (3 << 20), "a > 9223372036854775808", "a > 1e999", "a = 0x1p4", "/*", "--",
-             "a BETWEEN 5 AND 1", "\u4e2d = '\u4e2d'", "\ud800", "NULL", "TRUE = 1", "a IS", ",", "'x' = 'x'", "a\r\nINJECTED = 1"]
+             "a BETWEEN 5 AND 1", "\u4e2d = '\u4e2d'", "\ud800", "NULL", "TRUE = 1", "a IS", ",",
+             "'x' = 'x'", "a\r\nINJECTED = 1"]
     texts += ["".join(context.random.choice(good.split(" ")) + " " for _ in range(12)) for _ in range(60)]
     texts += [good[:i] for i in range(0, len(good), 7)]
     with broker.client(timeout=20 * context.patience) as c:
