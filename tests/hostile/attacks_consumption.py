@@ -360,3 +360,20 @@ def expressions_for_very_many_topics(context):
         assert c.call(34, {}, heartbeat([sql_consumer("Many", many)])).code == 0
         quick(begin, 3, "the second heartbeat", context)
     context.check(broker, 700)
+
+
+@alone
+def expressions_that_find_much_and_nothing(context):
+    """Hundreds of texts, each of which nearly stands at every place of a long property: other clients of the same
+    reactor are served."""
+    broker = context.broker()
+    with broker.client(timeout=60 * context.patience) as c:
+        for _ in range(20):
+            assert c.call(310, dict(VALID, i="p\1" + "a" * 30_000), b"x").code == 0
+        for text in (" OR ".join("p CONTAINS '%sb%d'" % ("a" * 80, i) for i in range(500)),
+                     " OR ".join(f"p < {i}.5" for i in range(3000))):
+            begin = time.monotonic()
+            a = c.call(11, dict(VALID, consumerGroup="Sql", expressionType="SQL92", sysFlag=4, subscription=text))
+            assert a.code in (19, 20), f"{a.code} {a.remark}"
+            quick(begin, 1, "a pull", context)
+    context.check(broker)
