@@ -158,8 +158,7 @@ bool Pull::renew_filter(const PullRequest& request, PullPlan& plan) const {
 void Pull::read(const PullRequest& request, const PullPlan& plan, int64_t offset, store::GetResult& out,
                 store::ReadMode mode) const {
   out.cold = false;
-  if (limits_.server_side_reset.load(std::memory_order_relaxed) != 0 &&
-      offsets_.has_reset(request.group, request.topic, request.queue_id)) {
+  if (reset_waits(request)) {
     if (const auto reset = offsets_.take_reset(request.group, request.topic, request.queue_id)) {
       out.bytes.clear();
       out.status = store::GetStatus::offset_reset;
@@ -201,8 +200,13 @@ void Pull::commit_carried_offset(const PullRequest& request) const {
   offsets_.commit(request.group, request.topic, request.queue_id, request.commit_offset);
 }
 
-bool Pull::moved_on(const PullPlan& plan, const store::GetResult& result) const {
-  return store_.max_offset(plan.queue) > result.max_offset;
+bool Pull::reset_waits(const PullRequest& request) const {
+  return limits_.server_side_reset.load(std::memory_order_relaxed) != 0 &&
+         offsets_.has_reset(request.group, request.topic, request.queue_id);
+}
+
+bool Pull::moved_on(const PullRequest& request, const PullPlan& plan, const store::GetResult& result) const {
+  return store_.max_offset(plan.queue) > result.max_offset || reset_waits(request);
 }
 
 }  // namespace merlin::service

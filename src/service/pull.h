@@ -80,11 +80,12 @@ class Pull {
   bool renew_filter(const PullRequest& request, PullPlan& plan) const;
   // Apache's rule: the offset carried along is committed at the first look, not when a held pull is read again.
   void commit_carried_offset(const PullRequest& request) const;
-  // True when a message has come since `result` was read: a held pull must look again.
-  bool moved_on(const PullPlan& plan, const store::GetResult& result) const;
+  // True when a message or a reset has come since `result` was read: a held pull must look again.
+  bool moved_on(const PullRequest& request, const PullPlan& plan, const store::GetResult& result) const;
 
  private:
   Refusal find_subscription(const PullRequest& request, const meta::SubscriptionGroup& group, PullPlan& out) const;
+  bool reset_waits(const PullRequest& request) const;
   Refusal check_enabled(std::string_view expression_type) const;
   Refusal use_carried_subscription(const PullRequest& request, PullPlan& out) const;
   Refusal use_known_expression(const PullRequest& request, PullPlan& out) const;

@@ -195,8 +195,9 @@ void PullDoor::hold(std::shared_ptr<Held> held) {
   const uint64_t token = long_poll_.hold(std::move(waiter));
   held->token = token;
   store::GetResult& result = reactors_[connection.reactor().index()].result;
-  // A message that came between the read and the registration woke nobody: look again, now that we are registered.
-  if (token != 0 && !pull_.moved_on(held->plan, result)) {
+  // A message or a reset that came between the read and the registration woke nobody: look again, now that we are
+  // registered.
+  if (token != 0 && !pull_.moved_on(held->request, held->plan, result)) {
     auto& own = reactors_[connection.reactor().index()].held_by_connection[connection.id()];
     if (own.pulls.size() >= own.prune_at) {
       std::erase_if(own.pulls, [](const auto& h) { return h.expired(); });
