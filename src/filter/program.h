@@ -49,6 +49,8 @@ class Program {
   const Requirement* requirement() const { return requirement_.name.empty() ? nullptr : &requirement_; }
   // Of memory, about.
   size_t bytes() const;
+  // The most instructions that one message takes.
+  size_t steps() const { return code_.size(); }
 
  private:
   friend class Emitter;

@@ -23,6 +23,8 @@ class Filter : public store::MessageFilter {
   }
   // When not empty: only messages with one of these tags codes (their low 32 bits) can match.
   virtual std::span<const int32_t> tag_codes() const { return {}; }
+  // How much work one message may be, in steps of a program.
+  virtual size_t steps() const { return 1; }
   // When not null: only messages with these properties can match. It lives as long as the filter.
   virtual const filter::Requirement* requirement() const { return nullptr; }
 };
@@ -48,6 +50,7 @@ class SqlFilter final : public Filter {
     return program_->matches(properties);
   }
   const filter::Requirement* requirement() const override { return program_->requirement(); }
+  size_t steps() const override { return program_->steps(); }
 
  private:
   const std::shared_ptr<const filter::Program> program_;

@@ -1,5 +1,7 @@
 #include "service/pull.h"
 
+#include <algorithm>
+
 #include <spdlog/fmt/fmt.h>
 
 #include "merlin/message/names.h"
@@ -8,7 +10,8 @@ namespace merlin::service {
 
 namespace {
 constexpr std::string_view faq = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
-}
+constexpr int32_t unit_bytes = 20;  // in which maxFilterMessageSize counts
+}  // namespace
 
 Pull::Pull(std::string broker_ip, PullLimits limits, store::MessageStore& store, meta::TopicTable& topics,
            meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, Clients& clients, Filtering& filtering,
@@ -177,6 +180,13 @@ void Pull::read(const PullRequest& request, const PullPlan& plan, int64_t offset
   limits.count_on_disk_max = static_cast<int32_t>(limits_.count_on_disk_max.load(std::memory_order_relaxed));
   const int64_t begin_ms = mode == store::ReadMode::no_wait ? 0 : stats_.now_ms();
   limits.scanned_max = static_cast<int32_t>(limits_.scanned_unit_bytes_max.load(std::memory_order_relaxed));
+  if (plan.filter != nullptr && plan.filter->needs_record()) {
+    // A long program is shown fewer messages at once: others wait for the same thread.
+    const auto shown_max =
+        static_cast<int32_t>(filter_steps_max / std::clamp(plan.filter->steps(), size_t{1}, filter_steps_max));
+    limits.count_max = std::min(limits.count_max, shown_max);
+    limits.scanned_max = std::min(limits.scanned_max, shown_max * unit_bytes);
+  }
   store_.get(plan.queue, offset, limits, plan.filter.get(), out, mode);
   if (out.cold) return;
   if (plan.filter != nullptr) {

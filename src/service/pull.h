@@ -66,6 +66,9 @@ struct PullLimits {
 
 class Pull {
  public:
+  // Of a program, over all messages that one pull shows it.
+  static constexpr size_t filter_steps_max = size_t{128} * 1024;
+
   Pull(std::string broker_ip, PullLimits limits, store::MessageStore& store, meta::TopicTable& topics,
        meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, Clients& clients, Filtering& filtering,
        BrokerStats& stats);

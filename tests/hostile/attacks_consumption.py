@@ -377,3 +377,26 @@ def expressions_that_find_much_and_nothing(context):
             assert a.code in (19, 20), f"{a.code} {a.remark}"
             quick(begin, 1, "a pull", context)
     context.check(broker)
+
+
+@alone
+def long_expressions_over_long_queues(context):
+    """A pull of 2^31-1 messages by an expression of 800 parts that no message fits: it looks at some of the queue, and
+    says where to go on."""
+    broker = context.broker()
+    text = " OR ".join("p CONTAINS '%sb%d'" % ("a" * 60, i) for i in range(800))
+    with broker.client(timeout=60 * context.patience) as c:
+        for _ in range(2000):
+            c.send(frame(310, dict(VALID, i="p\1" + "a" * 1000), b"x"))
+        for _ in range(2000):
+            assert c.read().code == 0
+        ext = dict(VALID, consumerGroup="Sql", expressionType="SQL92", sysFlag=4, subscription=text,
+                   maxMsgNums=2**31 - 1)
+        offset, begin = 0, time.monotonic()
+        a = c.call(11, ext)
+        quick(begin, 1, "a pull", context)
+        next_offset = int(a.ext["nextBeginOffset"])
+        assert a.code == 20 and 0 < next_offset < 1000, f"{a.code} {a.remark}: {next_offset}"
+        while offset < 2000:
+            offset = int(c.call(11, dict(ext, queueOffset=offset)).ext["nextBeginOffset"])
+            quick(begin, 20, "reading all", context)
