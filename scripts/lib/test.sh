@@ -42,7 +42,7 @@ ctest_suite() {
   local results=$root/build/release/ctest-results.xml log=build/release/ctest.log started=$SECONDS status=0 counts
   rm -f "$results"
   ctest --test-dir build/release -j "$(job_count)" --output-on-failure --no-tests=error --output-junit "$results" \
-    --test-output-size-passed 4000000 --test-output-size-failed 4000000 >"$log" 2>&1 || status=1
+    --test-output-size-passed 40000000 --test-output-size-failed 40000000 >"$log" 2>&1 || status=1
   counts=$(python3 -B scripts/lib/count_tests.py ctest "$results") || counts="0 1 0"
   # A run that broke without a failed test still is a failure, and must not read as a success.
   case "$status $counts" in
