@@ -116,7 +116,7 @@ struct Broker::Parts {
         produce(produce_settings(s, store_host(s)), c, store, topics, s.live_int("brokerPermission"), stats),
         delay_positions(f, c, s.text("storePathRootDir")),
         delay(delay_levels(s), c, store, produce, delay_positions),
-        retry(store, produce, topics, groups, s.live_int("brokerPermission")),
+        retry(store, produce, groups, s.live_int("brokerPermission")),
         pull(s.text("brokerIP1"),
              service::PullLimits{s.live_int("maxTransferBytesOnMessageInMemory"),
                                  s.live_int("maxTransferCountOnMessageInMemory"),
@@ -149,6 +149,8 @@ struct Broker::Parts {
   void connect();
   Status open();
   void each_second();
+  // On a worker, unless the last one is still at it: a slow disk must not pile up jobs.
+  void work_alone(std::atomic<bool>& busy, std::function<void()> work);
   void persist();
   void sample_traffic();
   void persist_positions();
@@ -188,7 +190,6 @@ void Broker::Parts::connect() {
   produce.set_topic_created(topic_changed);
   produce.set_delayed_listener(&delay);
   produce.set_resend_rules(&resend_rules);
-  retry.set_topic_created(topic_changed);
   retry.set_sent_back(
       [this](std::string_view group, std::string_view topic) { stats.table().sent_back(group, topic); });
   admin_door.add_runtime_rows([this](door::BrokerAdminDoor::Table& rows) {
@@ -259,47 +260,40 @@ Status Broker::Parts::open() {
   return server.listen(address, port - 2, rpc::Dispatcher::fast_port_tag);
 }
 
+void Broker::Parts::work_alone(std::atomic<bool>& busy, std::function<void()> work) {
+  if (busy.exchange(true)) return;
+  const bool accepted = workers.submit([&busy, work = std::move(work)] {
+    work();
+    busy = false;
+  });
+  if (!accepted) busy = false;
+}
+
 void Broker::Parts::persist() {
-  // One at a time; a slow disk must not pile up jobs.
-  if (persisting.exchange(true)) return;
-  const bool accepted = workers.submit([this] {
+  work_alone(persisting, [this] {
     for (const Status& s : {offsets.persist_if_dirty(), topics.persist_if_dirty(), mappings.persist_if_dirty(),
                             groups.persist_if_dirty(), filtering.groups.persist_if_dirty()}) {
       if (!s) log_warn("meta", "{}", s.error().message);
     }
-    persisting = false;
   });
-  if (!accepted) persisting = false;
 }
 
 // On a worker: there may be very many rows.
 void Broker::Parts::sample_traffic() {
-  if (sampling.exchange(true)) return;
-  const bool accepted = workers.submit([this] {
-    stats.table().sample(stats.put_messages(), stats.get_messages());
-    sampling = false;
-  });
-  if (!accepted) sampling = false;
+  work_alone(sampling, [this] { stats.table().sample(stats.put_messages(), stats.get_messages()); });
 }
 
 void Broker::Parts::persist_positions() {
-  if (persisting_positions.exchange(true)) return;
-  const bool accepted = workers.submit([this] {
-    const Status s = delay_positions.persist(store.stats().durable_offset);
-    if (!s) log_warn("delay", "{}", s.error().message);
-    persisting_positions = false;
+  work_alone(persisting_positions, [this] {
+    if (Status s = delay_positions.persist(store.stats().durable_offset); !s) {
+      log_warn("delay", "{}", s.error().message);
+    }
   });
-  if (!accepted) persisting_positions = false;
 }
 
 // On a worker: a large table goes in many parts, and even a small one is put into text.
 void Broker::Parts::renew() {
-  if (registering.exchange(true)) return;
-  const bool accepted = workers.submit([this] {
-    registration.start_register_all();
-    registering = false;
-  });
-  if (!accepted) registering = false;
+  work_alone(registering, [this] { registration.start_register_all(); });
 }
 
 void Broker::Parts::each_second() {
@@ -310,8 +304,8 @@ void Broker::Parts::each_second() {
   if (ticks % persist_s == 0) persist();
   const int64_t positions_s = std::max<int64_t>(settings.live_int("flushDelayOffsetInterval").load() / 1000, 1);
   if (ticks % positions_s == 0) persist_positions();
-  if (ticks % 10 == 0) clients.drop_expired(settings.int64("channelExpiredTimeout"));
   if (ticks % 10 == 0) {
+    clients.drop_expired(settings.int64("channelExpiredTimeout"));
     filtering.groups.sweep([this](const std::string& group) { return clients.has_consumer_group(group); });
   }
   if (ticks % 60 == 0) locks.drop_expired();

@@ -31,7 +31,7 @@ store::CleaningLimits cleaning_limits(const config::Settings& s) {
 std::vector<int64_t> delay_levels(const config::Settings& s) {
   // A text that does not fit is refused in open().
   auto levels = service::parse_delay_levels(s.text("messageDelayLevel"));
-  return levels ? std::move(levels).value() : service::default_delay_levels();
+  return levels ? std::move(levels).value() : store::default_delay_levels();
 }
 
 store::StoreOptions store_options(const config::Settings& s) {

@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view system_topic_prefix = "rmq_sys_";
 constexpr std::string_view system_group_prefix = "CID_RMQ_SYS_";
 
-constexpr std::string_view send_forbidden_topics[] = {"SCHEDULE_TOPIC_XXXX",
+constexpr std::string_view send_forbidden_topics[] = {schedule_topic,
                                                       "RMQ_SYS_TRANS_HALF_TOPIC",
                                                       "RMQ_SYS_TRANS_OP_HALF_TOPIC",
                                                       "TRANS_CHECK_MAX_TIME_TOPIC",

@@ -52,7 +52,7 @@ void TopicTable::add_system_topics(const Setup& setup) {
       make_topic(setup.cluster_name, 16, setup.cluster_topic_enable ? open_perm : perm_inherit),
       make_topic(setup.broker_name, 1, setup.broker_topic_enable ? open_perm : perm_inherit),
       make_topic("OFFSET_MOVED_EVENT", 1),
-      make_topic("SCHEDULE_TOPIC_XXXX", 18),
+      make_topic(message::schedule_topic, 18),
       make_topic(setup.cluster_name + "_REPLY_TOPIC", 1),
       make_topic("rmq_sys_REVIVE_LOG_" + setup.cluster_name, setup.revive_queue_num),
       make_topic("rmq_sys_SYNC_BROKER_MEMBER_" + setup.broker_name, 1, perm_inherit),

@@ -57,14 +57,14 @@ void Delay::open() {
   // Queues of levels that messageDelayLevel does not name any more are emptied all the same.
   size_t count = level_ms_.size();
   for (size_t i = count; i < delay_levels_max; ++i) {
-    if (store_.find_queue(schedule_topic, static_cast<int32_t>(i)) != nullptr) count = i + 1;
+    if (store_.find_queue(message::schedule_topic, static_cast<int32_t>(i)) != nullptr) count = i + 1;
   }
   levels_.resize(count);
   for (size_t i = 0; i < count; ++i) {
     Level& level = levels_[i];
     level.number = static_cast<int32_t>(i) + 1;
     level.position = positions_.position(level.number);
-    const store::ConsumeQueue* queue = store_.find_queue(schedule_topic, static_cast<int32_t>(i));
+    const store::ConsumeQueue* queue = store_.find_queue(message::schedule_topic, static_cast<int32_t>(i));
     // A position whose queue is gone is one of another store: what comes now begins at 0.
     const int64_t min = store_.min_offset(queue);
     const int64_t max = std::max(store_.max_offset(queue), min);
@@ -154,7 +154,7 @@ int64_t Delay::wait_ms_max(const Level& level) const {
 
 // One burst. Returns when to look at the level again.
 int64_t Delay::deliver_level(Level& level, int64_t now_ms, int64_t announced_end) {
-  const store::ConsumeQueue* const queue = store_.find_queue(schedule_topic, level.number - 1);
+  const store::ConsumeQueue* const queue = store_.find_queue(message::schedule_topic, level.number - 1);
   const int64_t max = store_.max_offset(queue);
   if (level.position >= max) return level.position < announced_end ? now_ms + unseen_pause_ms : never;
   const auto index = static_cast<size_t>(level.number) - 1;
@@ -278,7 +278,7 @@ int64_t Delay::pause(Level& level, int64_t now_ms, const std::string& why) {
 std::vector<Delay::Progress> Delay::progress() const {
   std::vector<Progress> out;
   for (const auto& [level, position] : positions_.all()) {
-    out.push_back({level, position, store_.max_offset(store_.find_queue(schedule_topic, level - 1))});
+    out.push_back({level, position, store_.max_offset(store_.find_queue(message::schedule_topic, level - 1))});
   }
   return out;
 }

@@ -49,8 +49,4 @@ Result<std::vector<int64_t>> parse_delay_levels(std::string_view text) {
   return levels;
 }
 
-std::vector<int64_t> default_delay_levels() {
-  return *parse_delay_levels("1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h");
-}
-
 }  // namespace merlin::service

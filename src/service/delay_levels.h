@@ -9,14 +9,10 @@
 
 namespace merlin::service {
 
-inline constexpr std::string_view schedule_topic = "SCHEDULE_TOPIC_XXXX";
 inline constexpr size_t delay_levels_max = 64;
 inline constexpr int64_t delay_ms_max = int64_t{10} * 366 * 24 * 3'600'000;
 
 // "1s 5s 10s 30s 1m 2h 1d": milliseconds of each. Errc::invalid names the part that does not fit.
 Result<std::vector<int64_t>> parse_delay_levels(std::string_view text);
-
-// Apache's default.
-std::vector<int64_t> default_delay_levels();
 
 }  // namespace merlin::service

@@ -227,6 +227,13 @@ Refusal Produce::prepare(const SendRequest& request, ProduceBurst& burst, Placed
   return add_single(request, *cached, burst, placed);
 }
 
+Refusal Produce::prepare_on_worker(const SendRequest& request, ProduceBurst& burst, PlacedRequest& placed) {
+  Refusal refusal = create_topic(request);
+  if (refusal.ok()) refusal = prepare(request, burst, placed);
+  if (refusal.outcome != Outcome::needs_worker) return refusal;
+  return {Outcome::topic_not_exist, fmt::format("topic[{}] was deleted while it was being created", request.topic)};
+}
+
 Refusal Produce::create_topic(const SendRequest& request) {
   const bool is_retry = message::is_retry_topic(request.topic);
   if (topics_.find(request.topic)) return is_retry ? create_dead_letter_topic(request) : Refusal();

@@ -1,8 +1,9 @@
 // Sending: checks a message, gives it its place in a queue, and appends whole bursts to the store.
 //
 // Owns:    nothing durable; each caller owns its ProduceBurst (one per reactor, or one on a worker's stack).
-// Threads: prepare() and append() on the burst's owner; create_topic() on workers only (it writes files and registers).
-// Limits:  message_size_bytes_max, properties_length_max, topic length; batch_messages_max in one batch request.
+// Threads: prepare() and append() on the burst's owner; what makes topics on workers only (it writes files and
+// registers). Limits:  message_size_bytes_max, properties_length_max, topic length; batch_messages_max in one batch
+// request.
 #pragma once
 
 #include <cstdint>
@@ -132,7 +133,8 @@ struct ProduceSettings {
   int32_t message_size_bytes_max = 4 * 1024 * 1024;
   bool check_message_type = false;  // against the topic's message.type
   bool multi_dispatch = false;      // messages enter the light queues that INNER_MULTI_DISPATCH names
-  std::vector<int64_t> delay_level_ms = default_delay_levels();  // of level 1, 2, ...; a higher one counts as the last
+  std::vector<int64_t> delay_level_ms =
+      store::default_delay_levels();  // of level 1, 2, ...; a higher one counts as the last
 };
 
 class Produce {
@@ -142,11 +144,13 @@ class Produce {
   Produce(ProduceSettings settings, const Clock& clock, store::MessageStore& store, meta::TopicTable& topics,
           const std::atomic<int64_t>& broker_permission, BrokerStats& stats);
 
-  // Checks the request and adds its records to the burst. Outcome::needs_worker: the topic is not known; run
-  // create_topic() on a worker and then prepare() again.
+  // Checks the request and adds its records to the burst. Outcome::needs_worker: the topic is not known; on a worker,
+  // prepare_on_worker() makes it.
   Refusal prepare(const SendRequest& request, ProduceBurst& burst, PlacedRequest& placed);
-  // Auto-creation from the default topic, or of a retry topic. Blocks.
-  Refusal create_topic(const SendRequest& request);
+  // Makes the topic from the default topic, or a retry topic, then does as prepare(). Blocks.
+  Refusal prepare_on_worker(const SendRequest& request, ProduceBurst& burst, PlacedRequest& placed);
+  // A group's retry or dead letter topic, made where there is none. Blocks.
+  Refusal make_group_topic(std::string_view name, int32_t queues, int32_t sys_flag, meta::TopicPtr& out);
   // Adds a stored message as a new one, to a topic that need not be in the table. Refuses what has no place: a name
   // that no topic may have, a queue id out of range, properties that became too long.
   Refusal add_copy(const StoredCopy& copy, ProduceBurst& burst);
@@ -157,7 +161,7 @@ class Produce {
   void set_delayed_listener(DelayedListener* listener) { delayed_ = listener; }
   void set_resend_rules(const ResendRules* rules) { resend_rules_ = rules; }
 
-  // Called after a topic was created here, before create_topic() returns: registers it with the nameservers.
+  // Called after a topic was created here, before its maker returns: registers it with the nameservers.
   void set_topic_created(std::function<void(const meta::TopicPtr&)> callback) { topic_created_ = std::move(callback); }
 
   // The answer to a failed append of one request, worded as Apache's.
@@ -183,6 +187,7 @@ class Produce {
                     PlacedRequest& placed);
   Refusal add_inner_batch(const SendRequest& request, ProduceBurst::CachedTopic& topic, ProduceBurst& burst,
                           PlacedRequest& placed);
+  Refusal create_topic(const SendRequest& request);
   Refusal create_dead_letter_topic(const SendRequest& request);
   int32_t level_within(int32_t level) const;
   // The properties of a message that waits: where it goes when its time has come.

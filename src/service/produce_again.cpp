@@ -39,8 +39,8 @@ std::string Produce::with_real_place(std::string_view properties, std::string_vi
 void Produce::put_aside(int32_t level, ProduceBurst& burst, store::AppendItem& item) {
   if (burst.delay_queues.empty()) burst.delay_queues.resize(settings_.delay_level_ms.size());
   store::ConsumeQueue*& queue = burst.delay_queues[static_cast<size_t>(level) - 1];
-  if (queue == nullptr) queue = store_.queue(schedule_topic, level - 1);
-  item.spec.topic = schedule_topic;
+  if (queue == nullptr) queue = store_.queue(message::schedule_topic, level - 1);
+  item.spec.topic = message::schedule_topic;
   item.spec.queue_id = level - 1;
   item.queue = queue;
   burst.has_delayed = true;
@@ -48,7 +48,7 @@ void Produce::put_aside(int32_t level, ProduceBurst& burst, store::AppendItem& i
 
 void Produce::tell_of_delayed(const ProduceBurst& burst) {
   for (const store::AppendItem& item : burst.items) {
-    if (item.code != store::AppendCode::ok || item.spec.topic != schedule_topic) continue;
+    if (item.code != store::AppendCode::ok || item.spec.topic != message::schedule_topic) continue;
     const int32_t level = item.spec.queue_id + 1;
     const int64_t due_ms = item.store_timestamp_ms + settings_.delay_level_ms[static_cast<size_t>(level) - 1];
     delayed_->on_delayed(level, item.queue_offset, due_ms);
@@ -144,16 +144,23 @@ Refusal Produce::add_resent(const SendRequest& request, ProduceBurst::CachedTopi
   return {};
 }
 
+Refusal Produce::make_group_topic(std::string_view name, int32_t queues, int32_t sys_flag, meta::TopicPtr& out) {
+  out = topics_.find(name);
+  if (out) return {};
+  out = topics_.create_if_absent(name, queues, meta::perm_read | meta::perm_write, false, sys_flag);
+  if (!out) return {Outcome::system_error, fmt::format("topic[{}] not exist", name)};
+  if (topic_created_) topic_created_(out);
+  return {};
+}
+
 // On a worker, when add_resent() had no such topic.
 Refusal Produce::create_dead_letter_topic(const SendRequest& request) {
   std::string name;
   if (resend_rules_ == nullptr || request.batch) return {};
   if (Refusal r = resend_rules_->judge(request, name); !r.ok()) return r;
-  if (name.empty() || topics_.find(name)) return {};
-  const auto created = topics_.create_if_absent(name, 1, meta::perm_read | meta::perm_write, false, 0);
-  if (!created) return {Outcome::system_error, fmt::format("topic[{}] not exist", name)};
-  if (topic_created_) topic_created_(created);
-  return {};
+  if (name.empty()) return {};
+  meta::TopicPtr dead_letters;
+  return make_group_topic(name, 1, 0, dead_letters);
 }
 
 }  // namespace merlin::service

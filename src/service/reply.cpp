@@ -57,12 +57,7 @@ Refusal Reply::check(Pending& pending) {
   const SendRequest send = pending.as_send();
   Refusal refusal = produce_.prepare(send, pending.burst, pending.placed);
   if (refusal.outcome == Outcome::needs_worker) {
-    refusal = produce_.create_topic(send);
-    if (refusal.ok()) refusal = produce_.prepare(send, pending.burst, pending.placed);
-    if (refusal.outcome == Outcome::needs_worker) {
-      refusal = {Outcome::topic_not_exist,
-                 "topic[" + pending.message.topic + "] was deleted while it was being created"};
-    }
+    refusal = produce_.prepare_on_worker(send, pending.burst, pending.placed);
   }
   if (refusal.ok()) {
     pending.message.queue_id = pending.placed.queue_id;

@@ -14,22 +14,13 @@ namespace merlin::service {
 
 namespace p = message::property;
 
-Retry::Retry(store::MessageStore& store, Produce& produce, meta::TopicTable& topics, meta::SubscriptionGroups& groups,
+Retry::Retry(store::MessageStore& store, Produce& produce, meta::SubscriptionGroups& groups,
              const std::atomic<int64_t>& broker_permission)
-    : store_(store), produce_(produce), topics_(topics), groups_(groups), broker_permission_(broker_permission) {}
+    : store_(store), produce_(produce), groups_(groups), broker_permission_(broker_permission) {}
 
 int32_t Retry::random_queue(int32_t queues) {
   const uint32_t drawn = random_.fetch_add(2'654'435'769U, std::memory_order_relaxed);
   return static_cast<int32_t>((drawn >> 8) % static_cast<uint32_t>(queues));
-}
-
-Refusal Retry::topic(std::string_view name, int32_t queues, int32_t sys_flag, meta::TopicPtr& out) {
-  out = topics_.find(name);
-  if (out) return {};
-  out = topics_.create_if_absent(name, queues, meta::perm_read | meta::perm_write, false, sys_flag);
-  if (!out) return {Outcome::system_error, fmt::format("topic[{}] not exist", name)};
-  if (topic_created_) topic_created_(out);
-  return {};
 }
 
 Refusal Retry::give_back(const SendBack& back, int64_t& end_offset) {
@@ -44,7 +35,7 @@ Refusal Retry::give_back(const SendBack& back, int64_t& end_offset) {
   const std::string retry_topic = message::retry_topic(back.group);
   meta::TopicPtr topic;
   const int32_t sys_flag = back.unit_mode ? meta::topic_sys_flag_unit_sub : 0;
-  if (Refusal r = this->topic(retry_topic, group->retry_queue_nums, sys_flag, topic); !r.ok()) return r;
+  if (Refusal r = produce_.make_group_topic(retry_topic, group->retry_queue_nums, sys_flag, topic); !r.ok()) return r;
   if ((topic->perm & meta::perm_write) == 0) {
     return {Outcome::no_permission, fmt::format("the topic[{}] sending message is forbidden", retry_topic)};
   }
@@ -116,7 +107,7 @@ Refusal Retry::copy(const SendBack& back, const meta::SubscriptionGroup& group, 
   if (is_dead) {
     topic_name = message::dlq_topic(back.group);
     meta::TopicPtr dead_letters;
-    if (Refusal r = topic(topic_name, 1, 0, dead_letters); !r.ok()) return r;
+    if (Refusal r = produce_.make_group_topic(topic_name, 1, 0, dead_letters); !r.ok()) return r;
   } else {
     // A count of 2^31 - 1 stays within the levels, too.
     copy.delay_level =

@@ -34,7 +34,7 @@ class Retry {
   // The first retry waits for this level, the next ones for those behind it.
   static constexpr int32_t first_level = 3;
 
-  Retry(store::MessageStore& store, Produce& produce, meta::TopicTable& topics, meta::SubscriptionGroups& groups,
+  Retry(store::MessageStore& store, Produce& produce, meta::SubscriptionGroups& groups,
         const std::atomic<int64_t>& broker_permission);
 
   // Stores the copy. `end_offset` is what to wait for in sync mode; 0: nothing was stored, the group has no retries.
@@ -44,22 +44,18 @@ class Retry {
   void set_sent_back(std::function<void(std::string_view group, std::string_view topic)> callback) {
     sent_back_ = std::move(callback);
   }
-  void set_topic_created(std::function<void(const meta::TopicPtr&)> callback) { topic_created_ = std::move(callback); }
 
  private:
-  Refusal topic(std::string_view name, int32_t queues, int32_t sys_flag, meta::TopicPtr& out);
   Refusal copy(const SendBack& back, const meta::SubscriptionGroup& group, const meta::TopicConfig& retry_topic,
                const message::RecordView& record, int64_t& end_offset);
   int32_t random_queue(int32_t queues);
 
   store::MessageStore& store_;
   Produce& produce_;
-  meta::TopicTable& topics_;
   meta::SubscriptionGroups& groups_;
   const std::atomic<int64_t>& broker_permission_;
   std::atomic<uint32_t> random_{1};
   std::function<void(std::string_view, std::string_view)> sent_back_;
-  std::function<void(const meta::TopicPtr&)> topic_created_;
 };
 
 }  // namespace merlin::service

@@ -43,6 +43,9 @@ struct CleaningLimits {
   int32_t disk_warning_percent = 90;   // diskSpaceWarningLevelRatio: beyond it appends are refused
 };
 
+// Apache's messageDelayLevel: milliseconds of level 1, 2, ...
+std::vector<int64_t> default_delay_levels();
+
 struct StoreOptions : CleaningLimits {
   std::string root_dir;
   std::string commit_log_dir;                     // empty: <root>/commitlog

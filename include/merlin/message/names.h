@@ -10,6 +10,8 @@ namespace merlin::message {
 inline constexpr std::string_view retry_prefix = "%RETRY%";
 inline constexpr std::string_view dlq_prefix = "%DLQ%";
 inline constexpr std::string_view lmq_prefix = "%LMQ%";
+// Where messages wait for their time, one queue a delay level.
+inline constexpr std::string_view schedule_topic = "SCHEDULE_TOPIC_XXXX";
 inline constexpr size_t topic_name_max = 127;
 inline constexpr size_t group_name_max = 120;
 inline constexpr size_t retry_or_dlq_topic_name_max = 255;

@@ -118,7 +118,7 @@ std::string misfit(const QueueDir& queue, int64_t offset, const store::QueueUnit
   }
   if (record.queue_offset != offset) return "the record of offset " + std::to_string(record.queue_offset);
   // Scheduled messages have a time there, by levels that only the broker's settings know.
-  const bool has_hash = record.topic != store::schedule_topic;
+  const bool has_hash = record.topic != message::schedule_topic;
   return has_hash && tags.of_record(record) != unit.tags_code ? "a record with another tag" : "";
 }
 

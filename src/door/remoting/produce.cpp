@@ -286,12 +286,7 @@ void ProduceDoor::send_on_worker(rpc::Request& request, const service::SendReque
       [this, owned, responder, mapped] {
         service::ProduceBurst burst;
         service::PlacedRequest placed;
-        service::Refusal refusal = produce_.create_topic(owned->request);
-        if (refusal.ok()) refusal = produce_.prepare(owned->request, burst, placed);
-        if (refusal.outcome == service::Outcome::needs_worker) {
-          refusal = {service::Outcome::topic_not_exist,
-                     "topic[" + owned->topic + "] was deleted while it was being created"};
-        }
+        service::Refusal refusal = produce_.prepare_on_worker(owned->request, burst, placed);
         if (!refusal.ok()) return responder->reply(response_code_of(refusal.outcome), refusal.remark);
         const int64_t end_offset = produce_.append(burst);
         if (burst.items.front().code != store::AppendCode::ok) {

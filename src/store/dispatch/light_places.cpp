@@ -27,7 +27,7 @@ std::optional<int64_t> offset_of(std::string_view text) {
 }  // namespace
 
 bool may_enter_light_queues(std::string_view topic) {
-  return !message::is_retry_topic(topic) && !topic.starts_with(system_topic_prefix) && topic != schedule_topic;
+  return !message::is_retry_topic(topic) && !topic.starts_with(system_topic_prefix) && topic != message::schedule_topic;
 }
 
 bool is_light_queue_name(std::string_view name) {

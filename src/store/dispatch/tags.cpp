@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <charconv>
 
+#include "merlin/message/names.h"
 #include "merlin/message/properties.h"
+#include "store/message_store.h"
 
 namespace merlin::store {
 
-static std::vector<int64_t> default_levels() {
+std::vector<int64_t> default_delay_levels() {
   constexpr int64_t s = 1000;
   constexpr int64_t m = 60 * s;
   constexpr int64_t h = 60 * m;
@@ -16,10 +18,10 @@ static std::vector<int64_t> default_levels() {
 }
 
 TagsCoder::TagsCoder(std::vector<int64_t> delay_level_ms)
-    : delay_level_ms_(delay_level_ms.empty() ? default_levels() : std::move(delay_level_ms)) {}
+    : delay_level_ms_(delay_level_ms.empty() ? default_delay_levels() : std::move(delay_level_ms)) {}
 
 int32_t TagsCoder::delay_level(std::string_view topic, std::string_view properties) const {
-  if (topic != schedule_topic) return 0;
+  if (topic != message::schedule_topic) return 0;
   const auto text = message::find_property(properties, message::property::delay_level);
   if (!text) return 0;
   int32_t level = 0;

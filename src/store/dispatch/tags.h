@@ -9,8 +9,6 @@
 
 namespace merlin::store {
 
-inline constexpr std::string_view schedule_topic = "SCHEDULE_TOPIC_XXXX";
-
 // Whether records of this kind enter consume queues: prepared and rolled-back halves do not.
 inline bool enters_queue(int32_t sys_flag) {
   const int32_t kind = sys_flag & message::sys_flag::transaction_mask;

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "merlin/message/names.h"
 #include "unit/service/life.h"
 
 namespace merlin::service {
@@ -35,7 +36,7 @@ struct DelayTest : testing::Test {
 
 TEST(DelayLevels, AreReadAsApacheWritesThem) {
   EXPECT_THAT(*parse_delay_levels("1s 5m 2h 1d"), ElementsAre(1'000, 300'000, 7'200'000, 86'400'000));
-  EXPECT_EQ(default_delay_levels().size(), 18);
+  EXPECT_EQ(store::default_delay_levels().size(), 18);
   for (const char* bad :
        {"", " ", "1", "s", "1x", "-1s", "1s 2", "1 s", "99999999999999999999s", "9000000000d", "1ss"}) {
     EXPECT_FALSE(parse_delay_levels(bad)) << bad;
@@ -218,14 +219,14 @@ TEST_F(DelayTest, WhatTheDiskRefusesIsNotPassedBecauseAnotherWaits) {
   ASSERT_TRUE(life->send_delayed("%LMQ%known", "waits", 1).ok());
   Buffer scratch;
   store::AppendItem item;
-  item.spec.topic = schedule_topic;
+  item.spec.topic = message::schedule_topic;
   item.spec.properties =
       "DELAY\1"
       "1\2REAL_TOPIC\1%LMQ%other\2REAL_QID\1"
       "0\2";
   item.spec.body = as_bytes(std::string_view("by hand"));
   item.spec.born_host = item.spec.store_host = *HostPort::from_ip("127.0.0.1", 1);
-  item.queue = life->store.queue(schedule_topic, 0);
+  item.queue = life->store.queue(message::schedule_topic, 0);
   life->store.append({&item, 1}, scratch);
   ASSERT_EQ(item.code, store::AppendCode::ok);
   life->store.set_light_queues_max(1);
@@ -268,11 +269,11 @@ TEST_F(DelayTest, WhatHasNoPlaceToGoIsPassed) {
                                  "1\2REAL_TOPIC\1T\2REAL_QID\1"
                                  "0\2"}) {
     store::AppendItem item;
-    item.spec.topic = schedule_topic;
+    item.spec.topic = message::schedule_topic;
     item.spec.properties = properties;
     item.spec.body = as_bytes(std::string_view("by hand"));
     item.spec.born_host = item.spec.store_host = *HostPort::from_ip("127.0.0.1", 1);
-    item.queue = life->store.queue(schedule_topic, 0);
+    item.queue = life->store.queue(message::schedule_topic, 0);
     life->store.append({&item, 1}, scratch);
     ASSERT_EQ(item.code, store::AppendCode::ok);
   }

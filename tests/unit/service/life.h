@@ -33,7 +33,7 @@ struct Got {
 struct Life {
   struct Options {
     bool sync_flush = false;
-    std::vector<int64_t> level_ms = default_delay_levels();
+    std::vector<int64_t> level_ms = store::default_delay_levels();
     int64_t segment_size_bytes = 256 * 1024;
   };
 
@@ -48,7 +48,7 @@ struct Life {
         produce(produce_settings(options), at, store, topics, permission, stats),
         positions(disk, at, "/store"),
         delay(options.level_ms, at, store, produce, positions),
-        retry(store, produce, topics, groups, permission) {
+        retry(store, produce, groups, permission) {
     produce.set_delayed_listener(&delay);
     produce.set_resend_rules(&resend_rules);
   }
@@ -115,10 +115,7 @@ struct Life {
     ProduceBurst burst;
     PlacedRequest placed;
     Refusal refusal = produce.prepare(r, burst, placed);
-    if (refusal.outcome == Outcome::needs_worker) {
-      refusal = produce.create_topic(r);
-      if (refusal.ok()) refusal = produce.prepare(r, burst, placed);
-    }
+    if (refusal.outcome == Outcome::needs_worker) refusal = produce.prepare_on_worker(r, burst, placed);
     if (!refusal.ok()) return refusal;
     last_end = produce.append(burst);
     answered_queue = placed.queue_id;

@@ -68,7 +68,7 @@ TEST_F(RetryTest, ComesBackAtGrowingLevelsAndIsDeadAtLast) {
     SCOPED_TRACE(i);
     ASSERT_TRUE(back(at, 0, 3).ok());
     EXPECT_GT(end_offset, 0);
-    const int64_t wait_ms = default_delay_levels()[static_cast<size_t>(3 + i - 1)];
+    const int64_t wait_ms = store::default_delay_levels()[static_cast<size_t>(3 + i - 1)];
     clock.advance_ms(wait_ms - 1);
     life.deliver();
     EXPECT_EQ(life.bodies(retry_topic).size(), static_cast<size_t>(i));
