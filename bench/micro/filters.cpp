@@ -94,23 +94,28 @@ void wake_one_of_1000_equalities(benchmark::State& state) {
   std::vector<int> again;
   std::vector<std::shared_ptr<const service::Filter>> filters;
   for (int i = 0; i < 1000; ++i) filters.push_back(programs.get("customer = 'c" + std::to_string(i) + "'")->filter);
+  struct OneOfThem final : service::Waiter {
+    void wake(service::Wake, int64_t) override { again->push_back(id); }
+    std::vector<int>* again = nullptr;
+    int id = 0;
+  };
+  std::vector<OneOfThem> waiters(1000);
   const auto hold = [&](int i) {
-    service::LongPoll::Waiter waiter;
+    OneOfThem& waiter = waiters[static_cast<size_t>(i)];
+    waiter.again = &again;
+    waiter.id = i;
     waiter.queue = queue;
     waiter.offset = offset;
-    waiter.filter = filters[static_cast<size_t>(i)];
+    waiter.filter = filters[static_cast<size_t>(i)].get();
     waiter.deadline_ms = INT64_MAX;
-    waiter.wake = [&again, &woken, i](service::Wake, int64_t) {
-      again.push_back(i);
-      ++woken;
-    };
-    poll.hold(std::move(waiter));
+    poll.hold(waiter);
   };
   for (int i = 0; i < 1000; ++i) hold(i);
   for (auto _ : state) {
     const store::Arrival arrival{queue, offset, offset % 1000, 300};
     ++offset;
     poll.on_arrivals({&arrival, 1});
+    woken += static_cast<int64_t>(again.size());
     for (const int i : again) hold(i);
     again.clear();
   }

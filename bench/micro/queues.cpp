@@ -1,5 +1,6 @@
 // The way of a record after the log: its unit in a consume queue, its entries in the key index, and the read of a pull.
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
 #include <limits>
 #include <string>
@@ -171,32 +172,35 @@ void match_tags(benchmark::State& state) {
 }
 BENCHMARK(match_tags)->Arg(1)->Arg(10)->Arg(1000);
 
+struct CountingWaiter final : service::Waiter {
+  void wake(service::Wake, int64_t) override { ++woken; }
+  int64_t woken = 0;
+};
+
 // One pull is held and woken by an arrival, while others wait at other queues.
 void wake_a_held_pull(benchmark::State& state) {
   const Backlog backlog;
   service::LongPoll long_poll(the_clock, 200'000);
   store::MessageStore& store = const_cast<store::MessageStore&>(backlog.store());
+  std::deque<CountingWaiter> others;
   for (int id = 1; id <= state.range(0); ++id) {
-    service::LongPoll::Waiter waiter;
-    waiter.queue = store.queue("others", id);
-    waiter.deadline_ms = std::numeric_limits<int64_t>::max();
-    waiter.wake = [](service::Wake, int64_t) {};
-    must(long_poll.hold(std::move(waiter)) != 0);
+    CountingWaiter& other = others.emplace_back();
+    other.queue = store.queue("others", id);
+    other.deadline_ms = std::numeric_limits<int64_t>::max();
+    must(long_poll.hold(other));
   }
   store::ConsumeQueue* queue = store.queue("T", 0);
-  int64_t woken = 0;
+  CountingWaiter waiter;
+  waiter.queue = queue;
+  waiter.deadline_ms = std::numeric_limits<int64_t>::max();
   int64_t offset = 0;
   for (auto _ : state) {
-    service::LongPoll::Waiter waiter;
-    waiter.queue = queue;
     waiter.offset = offset;
-    waiter.deadline_ms = std::numeric_limits<int64_t>::max();
-    waiter.wake = [&woken](service::Wake, int64_t) { ++woken; };
-    must(long_poll.hold(std::move(waiter)) != 0);
+    must(long_poll.hold(waiter));
     const store::Arrival arrival{queue, offset++, 0, 300};
     long_poll.on_arrivals({&arrival, 1});
   }
-  must(woken == state.iterations());
+  must(waiter.woken == state.iterations());
 }
 BENCHMARK(wake_a_held_pull)->Arg(0)->Arg(10'000);
 

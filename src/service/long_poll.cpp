@@ -39,58 +39,87 @@ class LongPoll::Properties {
   filter::PropertyList list_;
 };
 
-static bool needs_properties(const LongPoll::Waiter& waiter) {
+static bool needs_properties(const Waiter& waiter) {
   return waiter.filter != nullptr && waiter.filter->needs_record();
 }
 
 // The index begins with all that wait when there are enough of them, and stays until the last has gone.
-void LongPoll::add_to_index(Queue& queue, uint64_t token, const Waiter& waiter, size_t indexed_from) {
-  if (queue.index != nullptr) return queue.index->add(token, waiter.filter.get());
-  if (queue.waiters.size() < indexed_from) return;
+void LongPoll::add_to_index(Queue& queue, Waiter& waiter, size_t indexed_from) {
+  if (queue.index != nullptr) return queue.index->add(waiter);
+  if (queue.count < indexed_from) return;
   queue.index = std::make_unique<WaiterIndex>();
-  for (const auto& [each, held] : queue.waiters) queue.index->add(each, held.waiter.filter.get());
+  for (Waiter* each = queue.first; each != nullptr; each = each->next_) queue.index->add(*each);
 }
 
-uint64_t LongPoll::hold(Waiter waiter) {
+bool LongPoll::hold(Waiter& waiter) {
   if (held_.fetch_add(1, std::memory_order_seq_cst) >= held_max_) {
     held_.fetch_sub(1);
-    return 0;
+    return false;
   }
-  const uint64_t token = next_token_.fetch_add(1, std::memory_order_relaxed);
   Shard& s = shard(waiter.queue);
   std::lock_guard lock(s.mutex);
   s.earliest_ms = std::min(s.earliest_ms, waiter.deadline_ms);
   Queue& queue = s.queues[waiter.queue];
   if (needs_properties(waiter)) ++queue.need_properties;
-  const bool is_behind = waiter.offset < queue.shown_to;
-  const auto it = queue.waiters.emplace(token, Held{std::move(waiter), is_behind}).first;
-  add_to_index(queue, token, it->second.waiter, indexed_from_);
-  return token;
+  waiter.number_ = next_number_.fetch_add(1, std::memory_order_relaxed);
+  waiter.is_behind_ = waiter.offset < queue.shown_to;
+  waiter.is_held_ = true;
+  waiter.before_ = queue.last;
+  waiter.next_ = nullptr;
+  (queue.last == nullptr ? queue.first : queue.last->next_) = &waiter;
+  queue.last = &waiter;
+  ++queue.count;
+  add_to_index(queue, waiter, indexed_from_);
+  return true;
 }
 
-// Removes the waiter; its wake, with the offset to begin at, goes to `woken`.
-LongPoll::Waiters::iterator LongPoll::take(Queue& queue, Waiters::iterator it, Woken* woken) {
-  Waiter& waiter = it->second.waiter;
+// Takes the waiter out of the queue and puts it among `woken`.
+void LongPoll::take(Queue& queue, Waiter& waiter, Woken* woken) {
   if (needs_properties(waiter)) --queue.need_properties;
-  if (queue.index != nullptr) queue.index->remove(it->first, waiter.filter.get());
-  if (woken != nullptr) woken->emplace_back(std::move(waiter.wake), begin_of(queue, it->second));
-  return queue.waiters.erase(it);
+  if (queue.index != nullptr) queue.index->remove(waiter);
+  (waiter.before_ == nullptr ? queue.first : waiter.before_->next_) = waiter.next_;
+  (waiter.next_ == nullptr ? queue.last : waiter.next_->before_) = waiter.before_;
+  --queue.count;
+  waiter.is_held_ = false;
+  if (woken == nullptr) return;
+  waiter.begin_ = begin_of(queue, waiter);
+  waiter.next_ = nullptr;
+  (woken->last == nullptr ? woken->first : woken->last->next_) = &waiter;
+  woken->last = &waiter;
+  ++woken->count;
 }
 
-int64_t LongPoll::begin_of(const Queue& queue, const Held& held) {
-  const int64_t offset = held.waiter.offset;
-  return held.is_behind || offset < queue.shown_from ? offset : std::max(offset, queue.shown_to);
+// To be called for a queue that somebody has left; gives the one behind it.
+LongPoll::Queues::iterator LongPoll::leave(Shard& s, Queues::iterator queue) {
+  if (queue->second.count > 0) return std::next(queue);
+  if (s.queues.size() > empty_queues_max) return s.queues.erase(queue);
+  queue->second = Queue{};
+  return std::next(queue);
 }
 
-bool LongPoll::cancel(const store::ConsumeQueue* name, uint64_t token) {
-  Shard& s = shard(name);
+void LongPoll::wake(const Woken& woken, Wake why) {
+  if (woken.first == nullptr) return;
+  held_.fetch_sub(woken.count);
+  for (Waiter* each = woken.first; each != nullptr;) {
+    // Its owner may end it as soon as it is told.
+    Waiter& waiter = *each;
+    each = waiter.next_;
+    waiter.wake(why, waiter.begin_);
+  }
+}
+
+int64_t LongPoll::begin_of(const Queue& queue, const Waiter& waiter) {
+  const int64_t offset = waiter.offset;
+  return waiter.is_behind_ || offset < queue.shown_from ? offset : std::max(offset, queue.shown_to);
+}
+
+bool LongPoll::cancel(Waiter& waiter) {
+  Shard& s = shard(waiter.queue);
   std::lock_guard lock(s.mutex);
-  const auto queue = s.queues.find(name);
-  if (queue == s.queues.end()) return false;
-  const auto it = queue->second.waiters.find(token);
-  if (it == queue->second.waiters.end()) return false;
-  take(queue->second, it, nullptr);
-  if (queue->second.waiters.empty()) s.queues.erase(queue);
+  if (!waiter.is_held_) return false;
+  const auto queue = s.queues.find(waiter.queue);
+  take(queue->second, waiter, nullptr);
+  leave(s, queue);
   held_.fetch_sub(1);
   return true;
 }
@@ -114,28 +143,31 @@ void LongPoll::show(Queue& queue, const store::Arrival& arrival, Properties& pro
   if (queue.index != nullptr) {
     show_indexed(queue, arrival, properties, woken);
   } else {
-    for (auto it = queue.waiters.begin(); it != queue.waiters.end();) {
-      it = concerns(it->second.waiter, arrival, properties) ? take(queue, it, &woken) : std::next(it);
+    for (Waiter* each = queue.first; each != nullptr;) {
+      Waiter& waiter = *each;
+      each = waiter.next_;
+      if (concerns(waiter, arrival, properties)) take(queue, waiter, &woken);
     }
   }
   queue.shown_to = arrival.queue_offset + arrival.count;
 }
 
 void LongPoll::show_indexed(Queue& queue, const store::Arrival& arrival, Properties& properties, Woken& woken) const {
-  std::vector<uint64_t> tokens;
-  queue.index->find_by_tag(arrival.tags_code, tokens);
+  std::vector<Waiter*> found;
+  queue.index->find_by_tag(arrival.tags_code, found);
   if (queue.need_properties > 0) {
     if (const filter::PropertyList* list = properties.get()) {
-      queue.index->find_by_properties(*list, tokens);
+      queue.index->find_by_properties(*list, found);
     } else {
-      for (const auto& [token, held] : queue.waiters) {
-        if (needs_properties(held.waiter)) tokens.push_back(token);
+      for (Waiter* each = queue.first; each != nullptr; each = each->next_) {
+        if (needs_properties(*each)) found.push_back(each);
       }
     }
   }
-  for (const uint64_t token : tokens) {
-    const auto it = queue.waiters.find(token);
-    if (it != queue.waiters.end() && concerns(it->second.waiter, arrival, properties)) take(queue, it, &woken);
+  std::sort(found.begin(), found.end(), [](const Waiter* a, const Waiter* b) { return a->number_ < b->number_; });
+  for (Waiter* each : found) {
+    // One may have been found twice.
+    if (each->is_held_ && concerns(*each, arrival, properties)) take(queue, *each, &woken);
   }
 }
 
@@ -155,13 +187,13 @@ void LongPoll::on_arrivals(std::span<const store::Arrival> arrivals) {
     const auto it = s.queues.find(name);
     if (it != s.queues.end()) {
       Queue& queue = it->second;
-      for (; i < end && !queue.waiters.empty(); ++i) show(queue, arrivals[i], properties, woken);
-      if (queue.waiters.empty()) s.queues.erase(it);
+      const size_t before = woken.count;
+      for (; i < end && queue.count > 0; ++i) show(queue, arrivals[i], properties, woken);
+      if (woken.count > before) leave(s, it);
     }
     i = end;
   }
-  held_.fetch_sub(woken.size());
-  for (auto& [wake, offset] : woken) wake(Wake::arrival, offset);
+  wake(woken, Wake::arrival);
 }
 
 void LongPoll::wake_all(const store::ConsumeQueue* name) {
@@ -171,12 +203,10 @@ void LongPoll::wake_all(const store::ConsumeQueue* name) {
     std::lock_guard lock(s.mutex);
     const auto it = s.queues.find(name);
     if (it == s.queues.end()) return;
-    Waiters& waiters = it->second.waiters;
-    for (auto each = waiters.begin(); each != waiters.end();) each = take(it->second, each, &woken);
-    s.queues.erase(it);
+    while (it->second.first != nullptr) take(it->second, *it->second.first, &woken);
+    leave(s, it);
   }
-  held_.fetch_sub(woken.size());
-  for (auto& [wake, offset] : woken) wake(Wake::arrival, offset);
+  wake(woken, Wake::arrival);
 }
 
 void LongPoll::sweep() {
@@ -192,19 +222,22 @@ void LongPoll::sweep() {
     s.earliest_ms = INT64_MAX;
     for (auto it = s.queues.begin(); it != s.queues.end();) {
       Queue& queue = it->second;
-      looked_at += queue.waiters.size();
-      for (auto each = queue.waiters.begin(); each != queue.waiters.end();) {
-        const int64_t deadline_ms = each->second.waiter.deadline_ms;
-        if (deadline_ms > now_ms) s.earliest_ms = std::min(s.earliest_ms, deadline_ms);
-        each = deadline_ms <= now_ms ? take(queue, each, &woken) : std::next(each);
+      looked_at += queue.count;
+      for (Waiter* each = queue.first; each != nullptr;) {
+        Waiter& waiter = *each;
+        each = waiter.next_;
+        if (waiter.deadline_ms > now_ms) {
+          s.earliest_ms = std::min(s.earliest_ms, waiter.deadline_ms);
+        } else {
+          take(queue, waiter, &woken);
+        }
       }
-      it = queue.waiters.empty() ? s.queues.erase(it) : std::next(it);
+      it = leave(s, it);
     }
   }
   swept_ms_ = now_ms;
   pause_ms_ = static_cast<int64_t>(looked_at) / held_per_sweep_ms;
-  held_.fetch_sub(woken.size());
-  for (auto& [wake, offset] : woken) wake(Wake::deadline, offset);
+  wake(woken, Wake::deadline);
 }
 
 }  // namespace merlin::service

@@ -1,60 +1,49 @@
 // Held pulls: register first, look again, then wait for an arrival that concerns one, or the deadline.
 //
-// Owns:    the waiters, sharded by queue.
+// Owns:    which waiter stands in which queue, sharded by queue; the waiters belong to others (waiter.h). Holding and
+//          waking one makes no allocation once its queue has had one.
 // Threads: hold(), cancel() on reactors; on_arrivals() on whichever thread dispatches, one at a time; sweep() on one
-//          thread. wake runs on the thread that found the reason, outside all locks: it only posts.
+//          thread. Waiter::wake() runs on the thread that found the reason, outside all locks: it only posts.
 // Filters: a message wakes only those that it matches. Its properties are looked at when a waiter of its queue needs
 //          them: walked once, and shown to all of them; with many waiters, only to those that an index finds. When its
 //          bytes cannot be read without waiting, all that need them wake and look for themselves.
-// Limits:  held_max waiters in all.
+// Limits:  held_max waiters in all; empty_queues_max queues remembered without one.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "merlin/base/clock.h"
-#include "service/message_filter.h"
+#include "service/waiter.h"
 #include "service/waiter_index.h"
 #include "store/message_store.h"
 
 namespace merlin::service {
 
-enum class Wake : uint8_t { arrival, deadline };
-
 class LongPoll final : public store::ArrivalListener {
  public:
-  // Told the offset from which on there is something to look at: what came before it was shown to the filter and did
-  // not match.
-  using WakeFunction = std::function<void(Wake, int64_t offset)>;
-  struct Waiter {
-    const store::ConsumeQueue* queue = nullptr;
-    int64_t offset = 0;                    // waits for a message at or behind this offset
-    std::shared_ptr<const Filter> filter;  // null: any
-    int64_t deadline_ms = 0;               // wall clock
-    WakeFunction wake;                     // called exactly once, unless cancelled
-  };
   // The bytes of a message that has just come; false when they are not at hand.
   using Records = std::function<bool(const store::Arrival&, store::LogBytes&)>;
   // A queue with so many waiters gets an index.
   static constexpr size_t indexed_from_default = 16;
+  // So many queues of a shard keep their place when nobody waits any more: mostly the next pull comes soon.
+  static constexpr size_t empty_queues_max = 1024;
 
   LongPoll(const Clock& clock, size_t held_max, size_t indexed_from = indexed_from_default)
       : clock_(clock), held_max_(held_max), indexed_from_(indexed_from) {}
   // REQUIRES: before the first hold(). Without it, each message wakes those that need its properties.
   void set_records(Records records) { records_ = std::move(records); }
 
-  // Returns a token for cancel(), or 0 when held_max is reached.
-  uint64_t hold(Waiter waiter);
-  // True when the waiter was still held: its wake will not be called any more.
-  bool cancel(const store::ConsumeQueue* queue, uint64_t token);
+  // False when held_max is reached.
+  bool hold(Waiter& waiter);
+  // True when the waiter was still held: its wake() will not be called any more.
+  bool cancel(Waiter& waiter);
   void on_arrivals(std::span<const store::Arrival> arrivals) override;
   // Something else than a message has come, for one of those who wait for this queue: they all look again.
   void wake_all(const store::ConsumeQueue* queue);
@@ -66,25 +55,28 @@ class LongPoll final : public store::ArrivalListener {
   size_t held_max() const { return held_max_; }
 
  private:
-  struct Held {
-    Waiter waiter;
-    bool is_behind = false;  // messages at its offset came before it did: nothing is known of them
-  };
-  // By token, so that the oldest is woken first and one is cancelled without a look at the others.
-  using Waiters = std::map<uint64_t, Held>;
+  // Linked in the order of hold().
   struct Queue {
-    Waiters waiters;
+    Waiter* first = nullptr;
+    Waiter* last = nullptr;
+    size_t count = 0;
     size_t need_properties = 0;  // of the waiters
     // All messages in [shown_from, shown_to) were shown to all that waited for them.
     int64_t shown_from = 0;
     int64_t shown_to = -1;
     std::unique_ptr<WaiterIndex> index;  // once there were many
   };
-  using Woken = std::vector<std::pair<WakeFunction, int64_t>>;
+  using Queues = std::unordered_map<const store::ConsumeQueue*, Queue>;
+  // Those to be woken, linked by their own `next_`.
+  struct Woken {
+    Waiter* first = nullptr;
+    Waiter* last = nullptr;
+    size_t count = 0;
+  };
   struct Shard {
     std::mutex mutex;
-    std::unordered_map<const store::ConsumeQueue*, Queue> queues;  // guarded by mutex
-    int64_t earliest_ms = INT64_MAX;                               // guarded by mutex; no deadline is before it
+    Queues queues;                    // guarded by mutex
+    int64_t earliest_ms = INT64_MAX;  // guarded by mutex; no deadline is before it
   };
   // Of the message at hand: read and walked when the first one asks.
   class Properties;
@@ -92,9 +84,11 @@ class LongPoll final : public store::ArrivalListener {
   void show(Queue& queue, const store::Arrival& arrival, Properties& properties, Woken& woken) const;
   void show_indexed(Queue& queue, const store::Arrival& arrival, Properties& properties, Woken& woken) const;
   static bool concerns(const Waiter& waiter, const store::Arrival& arrival, Properties& properties);
-  static void add_to_index(Queue& queue, uint64_t token, const Waiter& waiter, size_t indexed_from);
-  static Waiters::iterator take(Queue& queue, Waiters::iterator it, Woken* woken);
-  static int64_t begin_of(const Queue& queue, const Held& held);
+  static void add_to_index(Queue& queue, Waiter& waiter, size_t indexed_from);
+  static void take(Queue& queue, Waiter& waiter, Woken* woken);
+  static Queues::iterator leave(Shard& shard, Queues::iterator queue);
+  static int64_t begin_of(const Queue& queue, const Waiter& waiter);
+  void wake(const Woken& woken, Wake why);
   Shard& shard(const store::ConsumeQueue* queue) {
     return shards_[(reinterpret_cast<uintptr_t>(queue) >> 6) % shards_.size()];
   }
@@ -105,7 +99,7 @@ class LongPoll final : public store::ArrivalListener {
   Records records_;
   std::array<Shard, 16> shards_;
   std::atomic<size_t> held_{0};
-  std::atomic<uint64_t> next_token_{1};
+  std::atomic<uint64_t> next_number_{1};
   int64_t swept_ms_ = 0;  // of sweep(): when it looked at waiters last
   int64_t pause_ms_ = 0;  // of sweep(): so long it does not look again
 };

@@ -8,32 +8,44 @@ namespace merlin::door {
 
 namespace rc = wire::response_code;
 
-// A pull that waits: its own copy of the request, and the right to answer.
-struct PullDoor::Held {
+// A pull that waits: its own copy of the request, and the right to answer. Touched on its reactor alone, but for wake()
+// and a cold read, while which nobody else has it.
+struct PullDoor::Held final : service::Waiter {
+  Held(PullDoor& its_door, net::Reactor& its_reactor, size_t its_place)
+      : door(its_door), reactor(its_reactor), place(its_place) {}
+
+  void wake(service::Wake, int64_t begin) override {
+    read_from = begin;
+    // Refused when the reactor has stopped, and then nobody waits.
+    (void)reactor.post([this] { door.look_again(*this); });
+  }
+  void enter(HeldList& list) {
+    home = &list;
+    before = nullptr;
+    next = list.first;
+    if (next != nullptr) next->before = this;
+    list.first = this;
+  }
+  void leave() {
+    if (home == nullptr) return;
+    (before == nullptr ? home->first : before->next) = next;
+    if (next != nullptr) next->before = before;
+    home = nullptr;
+  }
+
+  PullDoor& door;
+  net::Reactor& reactor;
+  size_t place;  // in ReactorState::all
   std::string group, topic;
   service::PullRequest request;
   service::PullPlan plan;
   StaticQueue mapped;
   rpc::Responder responder;
-  int64_t deadline_ms = 0;
-  int64_t offset = 0;  // where to read on: what lies between request.queue_offset and it, the filter has refused
-  uint64_t token = 0;  // of LongPoll, once held
-
-  Held(const service::PullRequest& from, service::PullPlan&& from_plan, const StaticQueue& from_mapped,
-       rpc::Responder&& to)
-      : group(from.group),
-        topic(from.topic),
-        request(from),
-        plan(std::move(from_plan)),
-        mapped(from_mapped),
-        responder(std::move(to)),
-        offset(from.queue_offset) {
-    request.group = group;
-    request.topic = topic;
-    request.subscription = {};  // the plan holds the filter
-    request.expression_type = {};
-    request.remote_text = {};
-  }
+  int64_t read_from = 0;  // what lies between request.queue_offset and it, the filter has refused
+  // Of the connection's held pulls, or of the spare ones.
+  HeldList* home = nullptr;
+  Held* before = nullptr;
+  Held* next = nullptr;
 };
 
 PullDoor::PullDoor(PullDoorSettings settings, const Clock& clock, service::Pull& pull, StaticQueues static_queues,
@@ -45,6 +57,57 @@ PullDoor::PullDoor(PullDoorSettings settings, const Clock& clock, service::Pull&
       long_poll_(long_poll),
       cold_readers_(cold_readers),
       reactors_(reactor_count) {}
+
+PullDoor::~PullDoor() {
+  for (ReactorState& state : reactors_) {
+    for (const auto& [id, list] : state.held_by_connection) {
+      for (Held* held = list.first; held != nullptr; held = held->next) (void)long_poll_.cancel(*held);
+    }
+  }
+}
+
+PullDoor::Held& PullDoor::keep(rpc::Request& request, const service::PullRequest& pull, service::PullPlan&& plan,
+                               const StaticQueue& mapped) {
+  ReactorState& state = state_of(request.connection());
+  Held* held = state.spare;
+  if (held != nullptr) {
+    state.spare = held->next;
+    --state.spare_count;
+  } else {
+    held =
+        state.all.emplace_back(std::make_unique<Held>(*this, request.connection().reactor(), state.all.size())).get();
+  }
+  held->group = pull.group;
+  held->topic = pull.topic;
+  held->request = pull;
+  held->request.group = held->group;
+  held->request.topic = held->topic;
+  held->request.subscription = {};  // the plan holds the filter
+  held->request.expression_type = {};
+  held->request.remote_text = {};
+  held->plan = std::move(plan);
+  held->mapped = mapped;
+  held->responder = request.defer();
+  held->read_from = pull.queue_offset;
+  return *held;
+}
+
+// The pull is answered, or nobody waits for the answer any more.
+void PullDoor::done(Held& held) {
+  held.responder.release();
+  held.plan.filter.reset();
+  ReactorState& state = reactors_[held.reactor.index()];
+  if (state.spare_count < spare_held_max) {
+    held.next = state.spare;
+    state.spare = &held;
+    ++state.spare_count;
+    return;
+  }
+  const size_t place = held.place;
+  std::swap(state.all[place], state.all.back());
+  state.all[place]->place = place;
+  state.all.pop_back();
+}
 
 namespace {
 
@@ -164,95 +227,81 @@ void PullDoor::handle(rpc::Request& request) {
 
   service::PullPlan plan;
   if (const service::Refusal refusal = pull_.plan(pull, plan); !refusal.ok()) return refuse(request, refusal);
-  store::GetResult& result = reactors_[request.connection().reactor().index()].result;
+  store::GetResult& result = state_of(request.connection()).result;
   pull_.read(pull, plan, pull.queue_offset, result, store::ReadMode::no_wait);
   // Who is being sent elsewhere says where it came from.
   if (result.status != store::GetStatus::offset_reset) pull_.commit_carried_offset(pull);
-  if (result.cold) return read_cold(std::make_shared<Held>(pull, std::move(plan), mapped, request.defer()));
+  if (result.cold) return read_cold(keep(request, pull, std::move(plan), mapped));
   const bool may_wait = (pull.sys_flag & service::pull_flag::suspend) != 0 && !request.command().is_oneway();
   if (may_wait && outcome_of(mapped, pull.queue_offset, result).code == rc::pull_not_found) {
-    auto held = std::make_shared<Held>(pull, std::move(plan), mapped, request.defer());
+    Held& held = keep(request, pull, std::move(plan), mapped);
     const bool long_polling = settings_.long_polling_enable.load(std::memory_order_relaxed) != 0;
     const int64_t wanted_ms =
         long_polling ? header->suspend_timeout_ms : settings_.short_polling_ms.load(std::memory_order_relaxed);
-    held->deadline_ms = clock_.wall_ms() + std::clamp<int64_t>(wanted_ms, 0, suspend_ms_max);
-    return hold(std::move(held));
+    held.deadline_ms = clock_.wall_ms() + std::clamp<int64_t>(wanted_ms, 0, suspend_ms_max);
+    return hold(held);
   }
   if (request.command().is_oneway()) return request.answer_later();
   answer(request, request.connection(), plan, mapped, pull.queue_offset, result);
 }
 
-void PullDoor::hold(std::shared_ptr<Held> held) {
-  net::Connection& connection = *held->responder.connection();
-  service::LongPoll::Waiter waiter;
-  waiter.queue = held->plan.queue;
-  waiter.offset = held->request.queue_offset;
-  waiter.filter = held->plan.filter;
-  waiter.deadline_ms = held->deadline_ms;
-  waiter.wake = [this, held, reactor = &connection.reactor()](service::Wake, int64_t offset) {
-    reactor->post([this, held, offset] { look_again(held, offset); });
-  };
-  const uint64_t token = long_poll_.hold(std::move(waiter));
-  held->token = token;
-  store::GetResult& result = reactors_[connection.reactor().index()].result;
+void PullDoor::hold(Held& held) {
+  net::Connection& connection = *held.responder.connection();
+  if (!connection.is_open()) return done(held);
+  ReactorState& state = state_of(connection);
+  held.queue = held.plan.queue;
+  held.offset = held.request.queue_offset;
+  held.filter = held.plan.filter.get();
+  held.enter(state.held_by_connection[connection.id()]);
+  const bool is_held = long_poll_.hold(held);
   // A message or a reset that came between the read and the registration woke nobody: look again, now that we are
   // registered.
-  if (token != 0 && !pull_.moved_on(held->request, held->plan, result)) {
-    auto& own = reactors_[connection.reactor().index()].held_by_connection[connection.id()];
-    if (own.pulls.size() >= own.prune_at) {
-      std::erase_if(own.pulls, [](const auto& h) { return h.expired(); });
-      own.prune_at = std::max<size_t>(64, own.pulls.size() * 2);  // so that clearing costs little per pull
-    }
-    own.pulls.push_back(held);
-    return;
-  }
-  if (token == 0 || long_poll_.cancel(held->plan.queue, token)) look_again(held, held->request.queue_offset);
+  if (is_held && !pull_.moved_on(held.request, held.plan, state.result)) return;
+  if (!is_held || long_poll_.cancel(held)) look_again(held);
 }
 
 void PullDoor::connection_closed(net::Connection& connection) {
-  auto& lists = reactors_[connection.reactor().index()].held_by_connection;
+  auto& lists = state_of(connection).held_by_connection;
   const auto it = lists.find(connection.id());
   if (it == lists.end()) return;
-  for (const std::weak_ptr<Held>& weak : it->second.pulls) {
-    if (const auto held = weak.lock()) long_poll_.cancel(held->plan.queue, held->token);
+  while (Held* held = it->second.first) {
+    held->leave();
+    // One that is woken already finds the connection closed.
+    if (long_poll_.cancel(*held)) done(*held);
   }
   lists.erase(it);
 }
 
-void PullDoor::look_again(const std::shared_ptr<Held>& held, int64_t offset) {
-  net::Connection* connection = held->responder.connection();
-  if (connection == nullptr || !connection->is_open()) return held->responder.release();
+void PullDoor::look_again(Held& held) {
+  held.leave();
+  net::Connection* connection = held.responder.connection();
+  if (!connection->is_open()) return done(held);
   // What an old subscription refused may be what a new one wants.
-  if (!pull_.renew_filter(held->request, held->plan)) held->offset = offset;
-  store::GetResult& result = reactors_[connection->reactor().index()].result;
-  pull_.read(held->request, held->plan, held->offset, result, store::ReadMode::no_wait);
+  if (pull_.renew_filter(held.request, held.plan)) held.read_from = held.request.queue_offset;
+  store::GetResult& result = state_of(*connection).result;
+  pull_.read(held.request, held.plan, held.read_from, result, store::ReadMode::no_wait);
   if (result.cold) return read_cold(held);
-  answer_held(*held, result);
+  answer_held(held, result);
 }
 
 void PullDoor::answer_held(Held& held, const store::GetResult& result) {
   net::Connection* connection = held.responder.connection();
   if (!held.responder.is_oneway() && connection->is_open()) {
-    answer(held.responder, *connection, held.plan, held.mapped, held.offset, result);
+    answer(held.responder, *connection, held.plan, held.mapped, held.read_from, result);
     connection->flush();
   }
-  held.responder.release();
+  done(held);
 }
 
 // The disk is waited for on the pool; the answer leaves on the connection's own reactor.
-void PullDoor::read_cold(std::shared_ptr<Held> held) {
-  net::Connection& connection = *held->responder.connection();
-  net::Reactor* reactor = &connection.reactor();
-  auto& cold_reads = reactors_[reactor->index()].cold_reads;
+void PullDoor::read_cold(Held& held) {
+  net::Connection& connection = *held.responder.connection();
+  auto& cold_reads = state_of(connection).cold_reads;
   int& mine = cold_reads[connection.id()];
-  const auto finish = [this, held, &cold_reads, id = connection.id()](const store::GetResult& result) {
-    if (const auto it = cold_reads.find(id); it != cold_reads.end() && --it->second == 0) cold_reads.erase(it);
-    answer_held(*held, result);
-  };
-  const auto job = [this, held, reactor, finish] {
+  const auto job = [this, &held] {
     const auto result = std::make_shared<store::GetResult>();
-    pull_.read(held->request, held->plan, held->offset, *result, store::ReadMode::may_wait);
-    (void)reactor->post([finish, result] { finish(*result); });
+    pull_.read(held.request, held.plan, held.read_from, *result, store::ReadMode::may_wait);
+    (void)held.reactor.post([this, &held, result] { cold_read(held, *result); });
   };
   if (mine < cold_reads_max && cold_readers_.submit(job)) {
     ++mine;
@@ -264,7 +313,17 @@ void PullDoor::read_cold(std::shared_ptr<Held> held) {
                               : std::to_string(cold_readers_.queued()) + " pulls wait for the disk, limit " +
                                     std::to_string(cold_readers_.queue_limit());
   if (mine == 0) cold_reads.erase(connection.id());
-  held->responder.reply(rc::system_busy, "[OVERLOAD]cold reads: " + why);
+  held.responder.reply(rc::system_busy, "[OVERLOAD]cold reads: " + why);
+  done(held);
+}
+
+void PullDoor::cold_read(Held& held, const store::GetResult& result) {
+  net::Connection& connection = *held.responder.connection();
+  auto& cold_reads = state_of(connection).cold_reads;
+  if (const auto it = cold_reads.find(connection.id()); it != cold_reads.end() && --it->second == 0) {
+    cold_reads.erase(it);
+  }
+  answer_held(held, result);
 }
 
 }  // namespace merlin::door

@@ -1,10 +1,11 @@
 // PULL_MESSAGE and LITE_PULL_MESSAGE, with held pulls.
 //
-// Owns:    one read result per reactor (its memory is reused); what a held pull needs to be read again lives in its
-// waiter. Threads: handlers on the reactors; a wake posts to the connection's own reactor and reads again there.
+// Owns:    per reactor one read result and the pulls that wait, whose memory is used again for the next ones.
+// Threads: handlers on the reactors; a wake posts to the connection's own reactor and reads again there. A held pull is
+//          with LongPoll, or in the reactor's inbox, or with the cold readers: with one of them at a time.
 // Limits:  LongPoll::held_max; beyond it a pull is answered 19 at once. A pull of bytes that are not in memory goes to
-// the
-//          pool for cold reads; beyond its queue, or cold_reads_max of one connection, it is answered 2 SYSTEM_BUSY.
+//          the pool for cold reads; beyond its queue, or cold_reads_max of one connection, it is answered 2
+//          SYSTEM_BUSY. Of those answered, spare_held_max of each reactor keep their memory.
 #pragma once
 
 #include <atomic>
@@ -37,9 +38,14 @@ class PullDoor {
 
   // Pulls of one connection that wait for the disk.
   static constexpr int cold_reads_max = 64;
+  static constexpr size_t spare_held_max = 1024;
 
   PullDoor(PullDoorSettings settings, const Clock& clock, service::Pull& pull, StaticQueues static_queues,
            service::LongPoll& long_poll, WorkerPool& cold_readers, size_t reactor_count);
+  // REQUIRES: the reactors and the cold readers have stopped.
+  ~PullDoor();
+  PullDoor(const PullDoor&) = delete;
+  PullDoor& operator=(const PullDoor&) = delete;
   // On the connection's reactor: its held pulls are given up, so that clients that come and go do not fill the table.
   void connection_closed(net::Connection& connection);
 
@@ -47,18 +53,25 @@ class PullDoor {
   struct Held;
 
   void handle(rpc::Request& request);
+  struct HeldList {
+    Held* first = nullptr;
+  };
   struct ReactorState {
     store::GetResult result;
-    struct HeldList {
-      std::vector<std::weak_ptr<Held>> pulls;
-      size_t prune_at = 64;  // answered ones are cleared away when the list has grown to this
-    };
+    std::vector<std::unique_ptr<Held>> all;  // in use and spare
+    Held* spare = nullptr;
+    size_t spare_count = 0;
     std::unordered_map<uint64_t, HeldList> held_by_connection;
     std::unordered_map<uint64_t, int> cold_reads;  // by connection
   };
-  void hold(std::shared_ptr<Held> held);
-  void look_again(const std::shared_ptr<Held>& held, int64_t offset);
-  void read_cold(std::shared_ptr<Held> held);
+  ReactorState& state_of(net::Connection& connection) { return reactors_[connection.reactor().index()]; }
+  Held& keep(rpc::Request& request, const service::PullRequest& pull, service::PullPlan&& plan,
+             const StaticQueue& mapped);
+  void done(Held& held);
+  void hold(Held& held);
+  void look_again(Held& held);
+  void read_cold(Held& held);
+  void cold_read(Held& held, const store::GetResult& result);
   void answer_held(Held& held, const store::GetResult& result);
   template <class Answer>
   void answer(Answer& to, net::Connection& connection, const service::PullPlan& plan, const StaticQueue& mapped,

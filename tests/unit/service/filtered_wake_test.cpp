@@ -1,6 +1,7 @@
 // Held pulls with filters: who is woken by what, from where they read on, and that an index over many of them finds the
 // same as asking each.
 
+#include <deque>
 #include <map>
 #include <random>
 
@@ -17,6 +18,12 @@ namespace {
 const store::ConsumeQueue* queue(uintptr_t n) {
   return reinterpret_cast<const store::ConsumeQueue*>(n * 64);
 }
+
+struct TestWaiter final : Waiter {
+  void wake(Wake, int64_t begin) override { (*woken)[id] = begin; }
+  int id = 0;
+  std::map<int, int64_t>* woken = nullptr;
+};
 
 // Messages with properties, as the store would hand them out.
 class FilteredWake : public testing::Test {
@@ -44,13 +51,14 @@ class FilteredWake : public testing::Test {
   }
 
   void hold(LongPoll& at, int id, int64_t offset, std::shared_ptr<const Filter> filter) {
-    LongPoll::Waiter waiter;
+    TestWaiter& waiter = waiters.emplace_back();
+    waiter.id = id;
+    waiter.woken = &woken;
     waiter.queue = queue(1);
     waiter.offset = offset;
-    waiter.filter = std::move(filter);
+    waiter.filter = filters.emplace_back(std::move(filter)).get();
     waiter.deadline_ms = clock.wall_ms() + 1000;
-    waiter.wake = [this, id](Wake, int64_t from) { woken[id] = from; };
-    ASSERT_NE(at.hold(std::move(waiter)), 0U);
+    ASSERT_TRUE(at.hold(waiter));
   }
 
   // Stores a message; its place in the log is its queue offset.
@@ -79,6 +87,8 @@ class FilteredWake : public testing::Test {
 
   ManualClock clock{1'000'000};
   SqlPrograms programs;
+  std::deque<TestWaiter> waiters;
+  std::deque<std::shared_ptr<const Filter>> filters;
   LongPoll poll{clock, 10'000};
   std::map<int64_t, std::vector<uint8_t>> records;
   std::map<int, int64_t> woken;  // where each was told to begin
