@@ -15,15 +15,15 @@ namespace {
 constexpr char separator = '@';
 
 // topic@group in this thread's scratch; valid until the next call.
-std::string_view key_of(std::string_view group, std::string_view topic) {
+OffsetKey key_of(std::string_view group, std::string_view topic) {
   thread_local std::string scratch;
   scratch.assign(topic);
   scratch.push_back(separator);
   scratch.append(group);
-  return scratch;
+  return OffsetKey(std::string_view(scratch));
 }
 
-std::optional<QueueOffsets> offsets_of(const OffsetRows& rows, std::string_view key) {
+std::optional<QueueOffsets> offsets_of(const OffsetRows& rows, const OffsetKey& key) {
   if (!rows.contains(key)) return std::nullopt;
   QueueOffsets out;
   for (const QueueOffset& one : rows.find(key)) out.emplace_hint(out.end(), one.queue_id, one.offset);
@@ -48,13 +48,7 @@ bool ConsumerOffsets::split_key(std::string_view key, std::string_view& topic, s
   group = key.substr(at + 1);
   return group.find(separator) == std::string_view::npos;
 }
-ConsumerOffsets::Shard& ConsumerOffsets::shard(std::string_view key) {
-  return shards_[TextHash()(key) % shard_count];
-}
 
-const ConsumerOffsets::Shard& ConsumerOffsets::shard(std::string_view key) const {
-  return shards_[TextHash()(key) % shard_count];
-}
 void ConsumerOffsets::count_commit() {
   mark_changed();
   if ((commits_.fetch_add(1, std::memory_order_relaxed) + 1) % commits_per_version != 0) return;
@@ -70,11 +64,11 @@ bool ConsumerOffsets::may_warn() {
 }
 
 // REQUIRES: the shard's lock.
-bool ConsumerOffsets::put_offset(OffsetRows Shard::* table, std::string_view key, int32_t queue_id, int64_t offset,
+bool ConsumerOffsets::put_offset(OffsetRows Shard::* table, const OffsetKey& key, int32_t queue_id, int64_t offset,
                                  std::optional<int64_t>& old) {
   OffsetRows& rows = shard(key).*table;
-  const bool may_add = has_room() && rows.find(key).size() < queues_per_group_max;
-  const OffsetRows::Put put = rows.put(key, queue_id, offset, may_add, old);
+  const size_t queues_max = has_room() ? queues_per_group_max : 0;
+  const OffsetRows::Put put = rows.put(key, queue_id, offset, queues_max, old);
   if (put == OffsetRows::Put::added) entries_.fetch_add(1, std::memory_order_relaxed);
   return put != OffsetRows::Put::refused;
 }
@@ -88,7 +82,7 @@ ConsumerOffsets::Commit ConsumerOffsets::commit_unless_reset(std::string_view gr
   return commit_with(key_of(group, topic), queue_id, offset, false);
 }
 
-ConsumerOffsets::Commit ConsumerOffsets::commit_with(std::string_view key, int32_t queue_id, int64_t offset,
+ConsumerOffsets::Commit ConsumerOffsets::commit_with(const OffsetKey& key, int32_t queue_id, int64_t offset,
                                                      bool even_if_reset) {
   std::optional<int64_t> old;
   {
@@ -101,14 +95,14 @@ ConsumerOffsets::Commit ConsumerOffsets::commit_with(std::string_view key, int32
     if (!put_offset(&Shard::committed, key, queue_id, offset, old)) return Commit::refused;
   }
   if (old && offset < *old && may_warn()) {
-    log_warn("offsets", "{} queue {} goes back from {} to {} by request", key, queue_id, *old, offset);
+    log_warn("offsets", "{} queue {} goes back from {} to {} by request", key.text, queue_id, *old, offset);
   }
   count_commit();
   return Commit::taken;
 }
 
 bool ConsumerOffsets::commit_pull(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset) {
-  const std::string_view key = key_of(group, topic);
+  const OffsetKey key = key_of(group, topic);
   std::optional<int64_t> old;
   {
     const std::unique_lock lock(shard(key).mutex);
@@ -119,7 +113,7 @@ bool ConsumerOffsets::commit_pull(std::string_view group, std::string_view topic
 }
 
 int64_t ConsumerOffsets::query(std::string_view group, std::string_view topic, int32_t queue_id) const {
-  const std::string_view key = key_of(group, topic);
+  const OffsetKey key = key_of(group, topic);
   const Shard& home = shard(key);
   const std::shared_lock lock(home.mutex);
   if (resets_pending_.load(std::memory_order_acquire) > 0) {
@@ -130,7 +124,7 @@ int64_t ConsumerOffsets::query(std::string_view group, std::string_view topic, i
 
 int64_t ConsumerOffsets::query_pull(std::string_view group, std::string_view topic, int32_t queue_id) const {
   {
-    const std::string_view key = key_of(group, topic);
+    const OffsetKey key = key_of(group, topic);
     const Shard& home = shard(key);
     const std::shared_lock lock(home.mutex);
     if (const auto offset = home.pulled.get(key, queue_id)) return *offset;
@@ -139,21 +133,21 @@ int64_t ConsumerOffsets::query_pull(std::string_view group, std::string_view top
 }
 
 std::optional<QueueOffsets> ConsumerOffsets::query_all(std::string_view group, std::string_view topic) const {
-  const std::string_view key = key_of(group, topic);
+  const OffsetKey key = key_of(group, topic);
   const Shard& home = shard(key);
   const std::shared_lock lock(home.mutex);
   return offsets_of(home.committed, key);
 }
 
 std::optional<QueueOffsets> ConsumerOffsets::query_all_pull(std::string_view group, std::string_view topic) const {
-  const std::string_view key = key_of(group, topic);
+  const OffsetKey key = key_of(group, topic);
   const Shard& home = shard(key);
   const std::shared_lock lock(home.mutex);
   return offsets_of(home.pulled, key);
 }
 
 void ConsumerOffsets::clear_pull(std::string_view group, std::string_view topic) {
-  const std::string_view key = key_of(group, topic);
+  const OffsetKey key = key_of(group, topic);
   Shard& home = shard(key);
   {
     const std::unique_lock lock(home.mutex);
@@ -220,13 +214,14 @@ bool ConsumerOffsets::clone(std::string_view source, std::string_view target, st
   const std::optional<QueueOffsets> offsets = query_all(source, topic);
   if (!offsets || source == target) return true;
   if (entries_.load(std::memory_order_relaxed) + static_cast<int64_t>(offsets->size()) > entries_max) return false;
-  const std::string_view key = key_of(target, topic);
+  const OffsetKey key = key_of(target, topic);
   Shard& home = shard(key);
   {
     const std::unique_lock lock(home.mutex);
     const size_t erased = home.committed.erase(key);
     std::optional<int64_t> old;
-    for (const auto& [queue_id, offset] : *offsets) (void)home.committed.put(key, queue_id, offset, true, old);
+    for (const auto& [queue_id, offset] : *offsets)
+      (void)home.committed.put(key, queue_id, offset, OffsetRows::no_limit, old);
     entries_.fetch_add(static_cast<int64_t>(offsets->size()) - static_cast<int64_t>(erased), std::memory_order_relaxed);
   }
   mark_changed();
@@ -285,13 +280,13 @@ QueueOffsets ConsumerOffsets::min_offsets(std::string_view topic, const std::set
 
 bool ConsumerOffsets::assign_reset(std::string_view group, std::string_view topic, int32_t queue_id, int64_t offset) {
   if (group.empty() || topic.empty() || queue_id < 0 || offset < 0) return false;
-  const std::string_view key = key_of(group, topic);
+  const OffsetKey key = key_of(group, topic);
   Shard& home = shard(key);
   {
     const std::unique_lock lock(home.mutex);
     std::optional<int64_t> old;
-    const bool may_add = has_room() && home.resets.find(key).size() < queues_per_group_max;
-    const OffsetRows::Put put = home.resets.put(key, queue_id, offset, may_add, old);
+    const size_t queues_max = has_room() ? queues_per_group_max : 0;
+    const OffsetRows::Put put = home.resets.put(key, queue_id, offset, queues_max, old);
     home.resets.forget_changes();
     if (put == OffsetRows::Put::refused) return false;
     if (put == OffsetRows::Put::added) resets_pending_.fetch_add(1, std::memory_order_acq_rel);
@@ -304,7 +299,7 @@ bool ConsumerOffsets::assign_reset(std::string_view group, std::string_view topi
 
 bool ConsumerOffsets::has_reset(std::string_view group, std::string_view topic, int32_t queue_id) const {
   if (resets_pending_.load(std::memory_order_acquire) == 0) return false;
-  const std::string_view key = key_of(group, topic);
+  const OffsetKey key = key_of(group, topic);
   const Shard& home = shard(key);
   const std::shared_lock lock(home.mutex);
   return home.resets.get(key, queue_id).has_value();
@@ -312,7 +307,7 @@ bool ConsumerOffsets::has_reset(std::string_view group, std::string_view topic, 
 
 std::optional<int64_t> ConsumerOffsets::take_reset(std::string_view group, std::string_view topic, int32_t queue_id) {
   if (resets_pending_.load(std::memory_order_acquire) == 0) return std::nullopt;
-  const std::string_view key = key_of(group, topic);
+  const OffsetKey key = key_of(group, topic);
   Shard& home = shard(key);
   const std::unique_lock lock(home.mutex);
   const std::optional<int64_t> offset = home.resets.get(key, queue_id);

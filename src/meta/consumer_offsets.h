@@ -114,17 +114,17 @@ class ConsumerOffsets : private TableContent {
     OffsetRows resets;     // guarded by mutex
   };
 
-  Shard& shard(std::string_view key);
-  const Shard& shard(std::string_view key) const;
+  Shard& shard(const OffsetKey& key) { return shards_[key.hash % shard_count]; }
+  const Shard& shard(const OffsetKey& key) const { return shards_[key.hash % shard_count]; }
   void mark_changed() { changes_.fetch_add(1, std::memory_order_release); }
   void count_commit();
-  Commit commit_with(std::string_view key, int32_t queue_id, int64_t offset, bool even_if_reset);
+  Commit commit_with(const OffsetKey& key, int32_t queue_id, int64_t offset, bool even_if_reset);
   bool has_room() const { return entries_.load(std::memory_order_relaxed) < entries_max; }
   void recount();
   bool may_warn();
   void each_pair(const std::function<void(std::string_view topic, std::string_view group)>& visit) const;
   void remove_where(const std::function<bool(std::string_view topic, std::string_view group)>& match);
-  bool put_offset(OffsetRows Shard::* table, std::string_view key, int32_t queue_id, int64_t offset,
+  bool put_offset(OffsetRows Shard::* table, const OffsetKey& key, int32_t queue_id, int64_t offset,
                   std::optional<int64_t>& old);
   size_t row_counts(OffsetRows Shard::* table) const;
   Status decode(std::string_view text);

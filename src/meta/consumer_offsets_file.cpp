@@ -95,8 +95,9 @@ Status ConsumerOffsets::decode(std::string_view text) {
       row_key = key;
       OffsetRows& home = shard(row_key).*rows;
       std::optional<int64_t> old;
-      return read_queues(
-          cursor, [&](int32_t queue_id, int64_t offset) { (void)home.put(row_key, queue_id, offset, true, old); });
+      return read_queues(cursor, [&](int32_t queue_id, int64_t offset) {
+        (void)home.put(row_key, queue_id, offset, OffsetRows::no_limit, old);
+      });
     });
   };
   const auto light_table = [&] {
@@ -105,7 +106,7 @@ Status ConsumerOffsets::decode(std::string_view text) {
       int64_t offset = 0;
       if (!cursor.integer(offset)) return false;
       std::optional<int64_t> old;
-      (void)shard(row_key).committed.put(row_key, 0, offset, true, old);
+      (void)shard(row_key).committed.put(row_key, 0, offset, OffsetRows::no_limit, old);
       return true;
     });
   };
@@ -145,8 +146,9 @@ Status ConsumerOffsets::apply(const JournalLine& line) {
   }
   JsonCursor cursor(line.value);
   std::optional<int64_t> old;
-  const bool is_sound =
-      read_queues(cursor, [&](int32_t queue_id, int64_t offset) { rows.put(line.key, queue_id, offset, true, old); });
+  const bool is_sound = read_queues(cursor, [&](int32_t queue_id, int64_t offset) {
+    rows.put(line.key, queue_id, offset, OffsetRows::no_limit, old);
+  });
   return is_sound ? Status() : Status(cursor.error());
 }
 // Nobody else has the table yet: no shard is locked.

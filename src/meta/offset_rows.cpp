@@ -33,7 +33,7 @@ OffsetRows::Row* OffsetRows::make(std::string_view key, uint32_t capacity) {
   return made;
 }
 
-OffsetRows::Row* OffsetRows::row(std::string_view key) const {
+OffsetRows::Row* OffsetRows::row(const OffsetKey& key) const {
   const auto it = rows_.find(key);
   return it == rows_.end() ? nullptr : it->row;
 }
@@ -44,18 +44,18 @@ void OffsetRows::note(Row& row) {
   changed_.try_emplace(std::string(row.key()), false);
 }
 
-std::span<const QueueOffset> OffsetRows::find(std::string_view key) const {
+std::span<const QueueOffset> OffsetRows::find(const OffsetKey& key) const {
   const Row* found = row(key);
   return found == nullptr ? std::span<const QueueOffset>() : found->queues();
 }
 
-std::optional<int64_t> OffsetRows::get(std::string_view key, int32_t queue_id) const {
+std::optional<int64_t> OffsetRows::get(const OffsetKey& key, int32_t queue_id) const {
   const std::span<const QueueOffset> queues = find(key);
   const auto it = std::lower_bound(queues.begin(), queues.end(), queue_id, by_queue);
   return it == queues.end() || it->queue_id != queue_id ? std::nullopt : std::optional(it->offset);
 }
 
-OffsetRows::Put OffsetRows::put(std::string_view key, int32_t queue_id, int64_t offset, bool may_add,
+OffsetRows::Put OffsetRows::put(const OffsetKey& key, int32_t queue_id, int64_t offset, size_t queues_max,
                                 std::optional<int64_t>& old) {
   const auto slot = rows_.find(key);
   Row* home = slot == rows_.end() ? nullptr : slot->row;
@@ -73,12 +73,12 @@ OffsetRows::Put OffsetRows::put(std::string_view key, int32_t queue_id, int64_t 
       return Put::changed;
     }
   }
-  if (!may_add) return Put::refused;
+  if ((home == nullptr ? 0 : home->count) >= queues_max) return Put::refused;
   if (home == nullptr) {
-    home = make(key, 1);
+    home = make(key.text, 1);
     rows_.insert(Slot{home});
   } else if (home->count == home->capacity) {
-    Row* larger = make(key, home->capacity + std::max(home->capacity / 2, 1U));
+    Row* larger = make(key.text, home->capacity + std::max(home->capacity / 2, 1U));
     larger->count = home->count;
     larger->listed = home->listed;
     std::copy_n(home->data(), home->count, larger->data());
@@ -94,7 +94,7 @@ OffsetRows::Put OffsetRows::put(std::string_view key, int32_t queue_id, int64_t 
   return Put::added;
 }
 
-size_t OffsetRows::erase(std::string_view key) {
+size_t OffsetRows::erase(const OffsetKey& key) {
   const auto it = rows_.find(key);
   if (it == rows_.end()) return 0;
   Row* gone = it->row;
@@ -105,7 +105,7 @@ size_t OffsetRows::erase(std::string_view key) {
   return count;
 }
 
-size_t OffsetRows::erase_queue(std::string_view key, int32_t queue_id) {
+size_t OffsetRows::erase_queue(const OffsetKey& key, int32_t queue_id) {
   Row* home = row(key);
   if (home == nullptr) return 0;
   const std::span<QueueOffset> queues = home->queues();

@@ -21,23 +21,34 @@ struct QueueOffset {
   bool changed = false;  // since the last take_changed()
 };
 
+// The text of a key, hashed once for the shard and the tables in it. A view.
+struct OffsetKey {
+  OffsetKey(std::string_view of) : text(of), hash(TextHash()(of)) {}
+  OffsetKey(const std::string& of) : OffsetKey(std::string_view(of)) {}
+
+  std::string_view text;
+  size_t hash;
+};
+
 class OffsetRows {
  public:
+  static constexpr size_t no_limit = SIZE_MAX;
+
   OffsetRows() = default;
   ~OffsetRows();
   OffsetRows(const OffsetRows&) = delete;
   OffsetRows& operator=(const OffsetRows&) = delete;
 
   // Sorted by queue; empty when there is no such row.
-  std::span<const QueueOffset> find(std::string_view key) const;
-  bool contains(std::string_view key) const { return rows_.find(key) != rows_.end(); }
-  std::optional<int64_t> get(std::string_view key, int32_t queue_id) const;
+  std::span<const QueueOffset> find(const OffsetKey& key) const;
+  bool contains(const OffsetKey& key) const { return rows_.find(key) != rows_.end(); }
+  std::optional<int64_t> get(const OffsetKey& key, int32_t queue_id) const;
   enum class Put { changed, added, same, refused };
-  // Stores the offset and gives back the old one; `refused` when the queue is new and may not be added.
-  Put put(std::string_view key, int32_t queue_id, int64_t offset, bool may_add, std::optional<int64_t>& old);
+  // Stores the offset and gives back the old one; `refused` when the queue is new and the row has queues_max.
+  Put put(const OffsetKey& key, int32_t queue_id, int64_t offset, size_t queues_max, std::optional<int64_t>& old);
   // Both give how many offsets went.
-  size_t erase(std::string_view key);
-  size_t erase_queue(std::string_view key, int32_t queue_id);
+  size_t erase(const OffsetKey& key);
+  size_t erase_queue(const OffsetKey& key, int32_t queue_id);
 
   size_t size() const { return rows_.size(); }
   void reserve(size_t rows) { rows_.reserve(rows); }
@@ -76,18 +87,18 @@ class OffsetRows {
   };
   struct Hash {
     using is_transparent = void;
-    size_t operator()(std::string_view key) const { return TextHash()(key); }
+    size_t operator()(const OffsetKey& key) const { return key.hash; }
     size_t operator()(const Slot& slot) const { return TextHash()(slot.row->key()); }
   };
   struct Equal {
     using is_transparent = void;
     bool operator()(const Slot& a, const Slot& b) const { return a.row->key() == b.row->key(); }
-    bool operator()(std::string_view a, const Slot& b) const { return a == b.row->key(); }
-    bool operator()(const Slot& a, std::string_view b) const { return a.row->key() == b; }
+    bool operator()(const OffsetKey& a, const Slot& b) const { return a.text == b.row->key(); }
+    bool operator()(const Slot& a, const OffsetKey& b) const { return a.row->key() == b.text; }
   };
 
   static Row* make(std::string_view key, uint32_t capacity);
-  Row* row(std::string_view key) const;
+  Row* row(const OffsetKey& key) const;
   void note(Row& row);
 
   std::unordered_set<Slot, Hash, Equal> rows_;
