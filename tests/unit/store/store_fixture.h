@@ -144,7 +144,7 @@ struct StoreFixture {
   // is stuck on purpose goes on after a while.
   void settle() const {
     if (options.sync_flush) return;
-    for (int i = 0; i < 500 && store->stats().dispatched_offset < last_end; ++i) {
+    for (int i = 0; i < 10'000 && store->stats().dispatched_offset < last_end; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   }
