@@ -34,7 +34,7 @@ build_maven() {
 }
 
 # test_java LOGDIR CLASS ARGS...: in a folder of its own, for some commands of mqadmin write files where they stand. Servers start where
-# the caller stands: their commands may be relative.
+# the caller stands: their commands may be relative. A busy machine may need more than the client's 3 s to connect.
 test_java() {
   local dir=$1
   shift
@@ -42,5 +42,5 @@ test_java() {
   # shellcheck disable=SC2086
   CALLER_DIR=$PWD env -C "$dir/tmp" java -Xms64m -Xmx640m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dfile.encoding=UTF-8 -Duser.home="$dir/home" \
     -Djava.io.tmpdir="$dir/tmp" -Drocketmq.client.logRoot="$dir/client" -Drocketmq.client.localOffsetStoreDir="$dir/home/offsets" \
-    -Drocketmq.client.logLevel=INFO ${TEST_OPTS:-} -cp "$classpath" "$@"
+    -Drocketmq.client.logLevel=INFO -Dcom.rocketmq.remoting.client.connect.timeout=15000 ${TEST_OPTS:-} -cp "$classpath" "$@"
 }

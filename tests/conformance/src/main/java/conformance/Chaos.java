@@ -106,7 +106,7 @@ public final class Chaos {
       for (Cluster.Broker broker : cluster.brokers) {
         bed.api().createTopic(broker.addr(), "TBW102", new TopicConfig(topic, ChaosMember.QUEUES, ChaosMember.QUEUES, 6), Bed.CALL_MS);
       }
-      Check.settles(20_000, () -> Check.equal(2 * ChaosMember.QUEUES, bed.tool().fetchPublishMessageQueues(topic).size(), "queues"));
+      Check.settles(60_000, () -> Check.equal(2 * ChaosMember.QUEUES, bed.tool().fetchPublishMessageQueues(topic).size(), "queues"));
     }
     join();
     join();
@@ -117,7 +117,7 @@ public final class Chaos {
     }
     chaos();
     producer.process.destroy();
-    if (!producer.process.waitFor(30, TimeUnit.SECONDS)) {
+    if (!producer.process.waitFor(60, TimeUnit.SECONDS)) {
       throw new IllegalStateException("the producer does not end");
     }
     drain();
@@ -167,7 +167,7 @@ public final class Chaos {
         } else {
           event("left", gone.name, () -> {
             gone.process.destroy();
-            if (!gone.process.waitFor(30, TimeUnit.SECONDS)) {
+            if (!gone.process.waitFor(60, TimeUnit.SECONDS)) {
               throw new IllegalStateException(gone.name + " does not leave");
             }
           });
@@ -209,7 +209,7 @@ public final class Chaos {
     for (Member member : consumers) {
       event("left", member.name, () -> {
         member.process.destroy();
-        member.process.waitFor(30, TimeUnit.SECONDS);
+        member.process.waitFor(60, TimeUnit.SECONDS);
       });
     }
     read(books);

@@ -66,7 +66,7 @@ final class ClientScenarios {
     String group = bed.name("G");
     DefaultMQPushConsumer consumer = PushScenarios.start(bed, group, topic, "a || b", new Inbox());
     String id = consumer.buildMQClientId();
-    Check.settles(10_000, () -> {
+    Check.settles(30_000, () -> {
       var known = bed.api().getConsumerConnectionList(bed.broker.addr(), group, Bed.CALL_MS);
       Check.equal(1, known.getConnectionSet().size(), "connections of the group");
       Check.equal(id, known.getConnectionSet().iterator().next().getClientId(), "client id");
@@ -77,16 +77,16 @@ final class ClientScenarios {
     });
     Check.equal(List.of(id), bed.api().getConsumerIdListByGroup(bed.broker.addr(), group, Bed.CALL_MS), "consumer ids");
     consumer.shutdown();
-    Check.settles(5_000, () -> Check.brokerSays(206, "connections after unregister",
+    Check.settles(20_000, () -> Check.brokerSays(206, "connections after unregister",
         () -> bed.api().getConsumerConnectionList(bed.broker.addr(), group, Bed.CALL_MS)));
 
     DefaultMQProducer producer = bed.producer();
     producer.send(Mail.make(topic, "x"));
     String producerGroup = producer.getProducerGroup();
-    Check.settles(10_000, () -> Check.equal(1, bed.api().getProducerConnectionList(bed.broker.addr(), producerGroup,
+    Check.settles(30_000, () -> Check.equal(1, bed.api().getProducerConnectionList(bed.broker.addr(), producerGroup,
         Bed.CALL_MS).getConnectionSet().size(), "connections of the producer group"));
     producer.shutdown();
-    Check.settles(5_000, () -> Check.fails(Exception.class, "producer connections after unregister",
+    Check.settles(20_000, () -> Check.fails(Exception.class, "producer connections after unregister",
         () -> bed.api().getProducerConnectionList(bed.broker.addr(), producerGroup, Bed.CALL_MS)));
   }
 
@@ -116,7 +116,7 @@ final class ClientScenarios {
     // and deletes nothing.
     Release.deleteTopicInNameServer(bed.api(), bed.cluster.namesrvAddr(), topic);
     bed.api().deleteTopicInNameServer(bed.cluster.namesrvAddr(), topic, Cluster.CLUSTER_NAME, Bed.CALL_MS);
-    Check.settles(10_000, () -> Check.fails(MQClientException.class, "route of a deleted topic",
+    Check.settles(30_000, () -> Check.fails(MQClientException.class, "route of a deleted topic",
         () -> bed.api().getTopicRouteInfoFromNameServer(topic, Bed.CALL_MS)));
     // A topic of the same name begins at offset 0 again.
     bed.createTopic(bed.broker, topic, 2, 6);

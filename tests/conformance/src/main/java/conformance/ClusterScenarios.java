@@ -28,7 +28,7 @@ final class ClusterScenarios {
     String topic = bed.name("T");
     bed.createTopic(bed.broker, topic, 2, 6);
     bed.createTopic(second, topic, 3, 6);
-    Check.settles(10_000, () -> Check.equal(Set.of(bed.broker.name, second.name), Routes.route(bed.api(), topic), "route"));
+    Check.settles(30_000, () -> Check.equal(Set.of(bed.broker.name, second.name), Routes.route(bed.api(), topic), "route"));
     DefaultMQProducer producer = bed.producer();
     Inbox inbox = new Inbox();
     PushScenarios.awaitQueues(PushScenarios.start(bed, bed.name("G"), topic, "*", inbox), topic, 5);
@@ -80,7 +80,7 @@ final class ClusterScenarios {
     PushScenarios.send(producer, Mail.make(topic, "x", 5));
     bed.cluster.namesrv.start();
     // Brokers register every 30 s.
-    Check.settles(45_000, () -> Check.equal(Set.of(bed.broker.name), Routes.route(bed.api(), topic), "route"));
+    Check.settles(75_000, () -> Check.equal(Set.of(bed.broker.name), Routes.route(bed.api(), topic), "route"));
     PushScenarios.send(bed.producer(), Mail.make(topic, "x", 5));
   }
 }

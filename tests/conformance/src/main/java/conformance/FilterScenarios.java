@@ -96,7 +96,7 @@ final class FilterScenarios {
       producer.send(match);
       wanted.add(match);
       int soFar = wanted.size();
-      Check.settles(5_000, () -> Check.equal(soFar, inbox.size(), "messages that match"));
+      Check.settles(12_000, () -> Check.equal(soFar, inbox.size(), "messages that match"));
     }
     Inbox.expect(wanted, inbox);
   }
@@ -138,7 +138,7 @@ final class FilterScenarios {
     DefaultMQPullConsumer consumer = bed.pull(bed.name("G"));
     MessageQueue queue = new ArrayList<>(consumer.fetchSubscribeMessageQueues(topic)).get(0);
     // The client knows what the broker can do after its first heartbeat.
-    Check.settles(10_000, () -> consumer.pull(queue, MessageSelector.bySql("a >= 8"), 0, 32));
+    Check.settles(30_000, () -> consumer.pull(queue, MessageSelector.bySql("a >= 8"), 0, 32));
     PullResult found = consumer.pull(queue, MessageSelector.bySql("a >= 8"), 0, 32);
     Check.equal(PullStatus.FOUND, found.getPullStatus(), "pull by an expression");
     Check.equal(2, found.getMsgFoundList().size(), "messages that match");
@@ -174,11 +174,16 @@ final class FilterScenarios {
     producer.send(first);
     Inbox.expect(List.of(first), inbox);
     consumer.subscribe(topic, MessageSelector.bySql("a = 2"));
-    consumer.getDefaultMQPushConsumerImpl().getmQClientFactory().sendHeartbeatToAllBrokerWithLock();
+    // One heartbeat passes over another that is under way.
+    Check.settles(30_000, () -> {
+      consumer.getDefaultMQPushConsumerImpl().getmQClientFactory().sendHeartbeatToAllBrokerWithLock();
+      Check.equal("a = 2", bed.api().getConsumerConnectionList(bed.broker.addr(), consumer.getConsumerGroup(), Bed.CALL_MS)
+          .getSubscriptionTable().get(topic).getSubString(), "expression that the broker knows");
+    });
     Message second = message(topic, "t", 2, null);
     producer.send(message(topic, "t", 1, null));
     producer.send(second);
-    Check.settles(40_000, () -> Check.equal(2, inbox.size(), "messages, the second by the new expression"));
+    Check.settles(75_000, () -> Check.equal(2, inbox.size(), "messages, the second by the new expression"));
     Inbox.expect(List.of(first, second), inbox);
   }
 
@@ -198,7 +203,7 @@ final class FilterScenarios {
     Check.that(file.contains(consumer.getConsumerGroup()) && file.contains("a = 1"), "consumerFilter.json: %s", file);
     Message second = message(topic, "t", 1, null);
     Check.settles(75_000, () -> producer.send(message(topic, "t", 2, null)));
-    Check.settles(30_000, () -> producer.send(second));
+    Check.settles(75_000, () -> producer.send(second));
     Check.settles(60_000, () -> Check.equal(2, inbox.size(), "messages, the second after the restart"));
     Inbox.expect(List.of(first, second), inbox);
   }

@@ -138,7 +138,8 @@ final class GroupScenarios {
     long takenMs = (System.nanoTime() - killedAt) / 1_000_000;
     if (!ownNumbers(bed).isEmpty()) {
       // 5 s of grace for a client that would have come back, 30 s for one that tells nobody when it does; Apache takes a minute.
-      long bound = Release.NAME.startsWith("5") ? 9_000 : 36_000;
+      // The bounds leave a busy machine its time and still tell the three apart.
+      long bound = Release.NAME.startsWith("5") ? 25_000 : 50_000;
       Check.that(takenMs < bound, "the queues of the killed consumer were taken over after %d ms", takenMs);
     }
     Check.settles(60_000, () -> {
@@ -178,14 +179,17 @@ final class GroupScenarios {
     DefaultMQPushConsumer one = PushScenarios.start(bed, group, topic, "a", new Inbox());
     DefaultMQPushConsumer two = PushScenarios.start(bed, group, topic, "b || c", new Inbox());
     // Apache's broker takes both and lets the last one win.
-    Check.settles(10_000, () -> Check.equal(2, bed.api().getConsumerIdListByGroup(bed.broker.addr(), group, Bed.CALL_MS).size(),
+    Check.settles(30_000, () -> Check.equal(2, bed.api().getConsumerIdListByGroup(bed.broker.addr(), group, Bed.CALL_MS).size(),
         "members"));
     if (before.isEmpty()) {
       return;
     }
-    String log = Files.readString(bed.broker.process.log);
-    List<String> lines = log.lines().filter(l -> l.contains(group) && l.contains("subscribe differently")).toList();
-    Check.that(!lines.isEmpty(), "the log names the group");
+    List<String> lines = new ArrayList<>();
+    Check.settles(20_000, () -> {
+      lines.clear();
+      Files.readString(bed.broker.process.log).lines().filter(l -> l.contains(group) && l.contains("subscribe differently")).forEach(lines::add);
+      Check.that(!lines.isEmpty(), "the log names the group");
+    });
     for (String word : List.of(one.buildMQClientId(), two.buildMQClientId(), topic + ": ", "\"a\"", "\"b || c\"")) {
       Check.that(lines.get(0).contains(word), "%s is in %s", word, lines.get(0));
     }
@@ -219,8 +223,8 @@ final class GroupScenarios {
       Thread.sleep(1_500);
       Check.equal(0, two.size(), "messages of the one that was refused");
       Check.equal(List.of(first.buildMQClientId()), bed.api().getConsumerIdListByGroup(bed.broker.addr(), group, Bed.CALL_MS), "members");
-      Check.that(Files.readString(bed.broker.process.log).lines().anyMatch(l -> l.contains(group) && l.contains("is refused")
-          && l.contains(first.buildMQClientId()) && l.contains(second.buildMQClientId())), "the log names both");
+      Check.settles(20_000, () -> Check.that(Files.readString(bed.broker.process.log).lines().anyMatch(l -> l.contains(group)
+          && l.contains("is refused") && l.contains(first.buildMQClientId()) && l.contains(second.buildMQClientId())), "the log names both"));
     } finally {
       reject.setProperty("merlinRejectSubscriptionMismatch", "false");
       bed.api().updateBrokerConfig(bed.broker.addr(), reject, Bed.CALL_MS);
@@ -252,6 +256,7 @@ final class GroupScenarios {
     PushScenarios.send(producer, sent);
     Inbox.expect(sent, one);
     Inbox.expect(sent, two);
+    PushScenarios.awaitConsumed(bed, first, topic);
     first.shutdown();
     List<Message> missed = Mail.make(topic, "all", 10);
     PushScenarios.send(producer, missed);
@@ -330,7 +335,7 @@ final class GroupScenarios {
     // Apache's broker says it does not know.
     Check.equal(ownNumbers(bed).isEmpty() ? -1L : 0L, reader.fetchConsumeOffset(queue, true), "offset of a new group in an empty queue");
     bed.producer().send(Mail.make(topic, "first"));
-    Check.settles(5_000, () -> Check.equal(0L, reader.fetchConsumeOffset(queue, true), "offset of a new group in a queue of one message"));
+    Check.settles(20_000, () -> Check.equal(0L, reader.fetchConsumeOffset(queue, true), "offset of a new group in a queue of one message"));
   }
 
   /** A broker whose address is an IPv6 one: hosts in records, ids and answers are longer. */
@@ -361,7 +366,7 @@ final class GroupScenarios {
       Mail.verify(found);
       Check.equal(Mail.number(sent.get(i)), Mail.number(found), "message by its id");
     }
-    Check.settles(10_000, () -> Check.equal(1, bed.tool().queryMessage(topic, sent.get(3).getKeys(), 32, 0, Long.MAX_VALUE)
+    Check.settles(60_000, () -> Check.equal(1, bed.tool().queryMessage(topic, sent.get(3).getKeys(), 32, 0, Long.MAX_VALUE)
         .getMessageList().size(), "messages by key"));
   }
 

@@ -122,7 +122,7 @@ public final class KillNine {
     List<Thread> threads = new ArrayList<>();
     try (Bed bed = new Bed(cluster, "kill9")) {
       bed.api().createTopic(broker.addr(), "TBW102", new TopicConfig(TOPIC, QUEUES, QUEUES, 6), Bed.CALL_MS);
-      Check.settles(10_000, () -> Routes.route(bed.api(), TOPIC));
+      Check.settles(30_000, () -> Routes.route(bed.api(), TOPIC));
       consumer(bed);
       for (int i = 0; i < SENDERS; i++) {
         Thread thread = new Thread(new Sender(bed, i), "sender" + i);
@@ -131,7 +131,7 @@ public final class KillNine {
       }
       for (int cycle = 1; cycle <= cycles; cycle++) {
         int before = acked.get();
-        Check.eventually(60_000, "sends are acknowledged in cycle " + cycle, () -> acked.get() > before);
+        Check.eventually(75_000, "sends are acknowledged in cycle " + cycle, () -> acked.get() > before);
         int lifeMs = 50 + random.nextInt(2_000);
         Thread.sleep(lifeMs);
         broker.process.kill();
@@ -147,7 +147,7 @@ public final class KillNine {
         }
       }
       int before = acked.get();
-      Check.eventually(60_000, "sends after the last cycle", () -> acked.get() > before + 50);
+      Check.eventually(75_000, "sends after the last cycle", () -> acked.get() > before + 50);
       running.set(false);
       for (Thread thread : threads) {
         thread.join();
@@ -289,7 +289,7 @@ public final class KillNine {
       Check.equal(all[i].number, check(bed.tool().viewMessage(TOPIC, all[i].offsetMsgId)), "message by its id");
     }
     out.println(total + " messages in the queues, " + (total - all.length) + " of them without an answer");
-    Check.settles(60_000, () -> {
+    Check.settles(75_000, () -> {
       long missing = Arrays.stream(all).filter(a -> !consumed.contains(a.number)).count();
       Check.equal(0L, missing, "acknowledged messages the push consumer has not seen");
     });

@@ -96,7 +96,7 @@ final class LightScenarios {
     Thread.sleep(500);
     Message late = light(topic, "%LMQ%b");
     producer.send(late, new MessageQueue(topic, broker.name, 1));
-    PullResult woken = waiting.get(10, TimeUnit.SECONDS);
+    PullResult woken = waiting.get(14, TimeUnit.SECONDS);
     Check.equal(PullStatus.FOUND, woken.getPullStatus(), "the pull that waited");
     Check.equal(Mail.number(late), Mail.number(woken.getMsgFoundList().get(0)), "what it was woken for");
     inB.add(Mail.number(late));
@@ -106,11 +106,13 @@ final class LightScenarios {
     Message direct = Mail.make(c.getTopic(), "x");
     SendResult placed = producer.send(direct, c);
     Check.equal(0L, placed.getQueueOffset(), "offset of the first message sent to c");
-    Check.settles(10_000, () -> Mail.verifyAll(List.of(direct), Bed.readQueue(consumer, c)));
+    Check.settles(30_000, () -> Mail.verifyAll(List.of(direct), Bed.readQueue(consumer, c)));
 
-    consumer.updateConsumeOffset(a, 42);
-    consumer.getOffsetStore().persist(a);
-    Check.settles(10_000, () -> Check.equal(42L, consumer.fetchConsumeOffset(a, true), "committed offset"));
+    Check.settles(20_000, () -> {
+      consumer.updateConsumeOffset(a, 42);
+      consumer.getOffsetStore().persist(a);
+      Check.equal(42L, consumer.fetchConsumeOffset(a, true), "committed offset");
+    });
     broker.restart();
     Check.settles(75_000, () -> Check.equal(inA, read(consumer, a), "messages in a after a restart"));
     Check.equal(inB, read(consumer, b), "messages in b after a restart");
@@ -123,8 +125,8 @@ final class LightScenarios {
     producer.send(next, new MessageQueue(topic, broker.name, 0));
     inA.add(Mail.number(next));
     inB.add(Mail.number(next));
-    Check.settles(10_000, () -> Check.equal(inA, read(consumer, a), "messages in a"));
-    Check.settles(10_000, () -> Check.equal(inB, read(consumer, b), "messages in b"));
+    Check.settles(30_000, () -> Check.equal(inA, read(consumer, a), "messages in a"));
+    Check.settles(30_000, () -> Check.equal(inB, read(consumer, b), "messages in b"));
   }
 
   private record Closing(Cluster.Broker broker) implements AutoCloseable {

@@ -16,7 +16,7 @@ import java.util.concurrent.TimeoutException;
  * Arguments: directory for logs, directory for stores, then patterns of scenario names (none: all).
  */
 public final class Main {
-  private static final long SCENARIO_MS = Long.getLong("conformance.scenario.ms", 150_000);
+  private static final long SCENARIO_MS = Long.getLong("conformance.scenario.ms", 300_000);
 
   private Main() {}
 

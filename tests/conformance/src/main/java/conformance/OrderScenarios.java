@@ -100,7 +100,7 @@ final class OrderScenarios {
     Ledger ledger = new Ledger();
     List<Message> sent = sendInOrder(bed.producer(), topic, 120);
     start(bed, bed.name("G"), topic, ledger.listener("one", new HashMap<>()));
-    Check.eventually(30_000, "120 messages in order", () -> ledger.size() >= 120);
+    Check.eventually(75_000, "120 messages in order", () -> ledger.size() >= 120);
     ledger.check(sent);
   }
 
@@ -115,13 +115,13 @@ final class OrderScenarios {
     PushScenarios.awaitQueues(first, topic, 2);
     PushScenarios.awaitQueues(second, topic, 2);
     List<Message> sent = new ArrayList<>(sendInOrder(producer, topic, 80));
-    Check.eventually(40_000, "80 messages in order", () -> ledger.size() >= 80);
+    Check.eventually(75_000, "80 messages in order", () -> ledger.size() >= 80);
     Check.equal(2, shares.size(), "consumers that had messages");
     // The leaver gives its locks back; the other one has all four queues soon after, not after a minute.
     second.shutdown();
     PushScenarios.awaitQueues(first, topic, 4);
     sent.addAll(sendInOrder(producer, topic, 80));
-    Check.eventually(40_000, "160 messages in order", () -> ledger.size() >= 160);
+    Check.eventually(75_000, "160 messages in order", () -> ledger.size() >= 160);
     ledger.check(sent);
   }
 }

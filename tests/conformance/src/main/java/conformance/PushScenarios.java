@@ -7,6 +7,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.store.ReadOffsetType;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
@@ -52,6 +53,18 @@ final class PushScenarios {
         (int) queues(consumer).stream().filter(q -> q.getTopic().equals(topic)).count(), "queues of " + consumer.getInstanceName()));
   }
 
+  /** Everything of the topic is consumed and noted as consumed: a listener that has seen a message may not have returned yet. */
+  static void awaitConsumed(Bed bed, DefaultMQPushConsumer consumer, String topic) throws Exception {
+    var offsets = consumer.getDefaultMQPushConsumerImpl().getOffsetStore();
+    Check.settles(60_000, () -> {
+      for (MessageQueue queue : bed.tool().fetchPublishMessageQueues(topic)) {
+        long end = bed.tool().maxOffset(queue);
+        Check.that(end == 0 || !queues(consumer).contains(queue) || offsets.readOffset(queue, ReadOffsetType.READ_FROM_MEMORY) == end,
+            "%s is consumed up to %d", queue, end);
+      }
+    });
+  }
+
   static void send(DefaultMQProducer producer, List<Message> messages) throws Exception {
     for (Message message : messages) {
       producer.send(message);
@@ -82,7 +95,7 @@ final class PushScenarios {
     send(producer, List.of(Mail.make(topic, "BB"), aa));
     Inbox.expect(wanted, both);
     Inbox.expect(List.of(aa), collision);
-    Check.settles(10_000, () -> Check.equal(sent.size() + 2, all.size(), "messages without a filter"));
+    Check.settles(60_000, () -> Check.equal(sent.size() + 2, all.size(), "messages without a filter"));
   }
 
   static void broadcasting(Bed bed) throws Exception {
@@ -130,7 +143,7 @@ final class PushScenarios {
     awaitQueues(first, topic, 8);
     // The broker tells the first one that the group changed; nobody waits for the 20 s of the rebalance service.
     DefaultMQPushConsumer second = start(bed, group, topic, "*", two);
-    Check.settles(10_000, () -> {
+    Check.settles(15_000, () -> {
       Set<MessageQueue> mine = queues(first);
       Set<MessageQueue> others = queues(second);
       mine.removeIf(q -> !q.getTopic().equals(topic));
@@ -143,6 +156,7 @@ final class PushScenarios {
     send(producer, shared);
     Inbox.expect(shared, one, two);
     Check.that(one.size() >= 30 && two.size() >= 30, "shares of the two consumers: %d and %d", one.size(), two.size());
+    awaitConsumed(bed, second, topic);
     second.shutdown();
     awaitQueues(first, topic, 8);
     List<Message> rest = Mail.make(topic, "x", 40);
@@ -189,6 +203,7 @@ final class PushScenarios {
     List<Message> sent = Mail.make(topic, "x", 40);
     send(producer, sent);
     Inbox.expect(sent, first);
+    awaitConsumed(bed, consumer, topic);
     consumer.shutdown();
     List<Message> later = Mail.make(topic, "x", 20);
     send(producer, later);
@@ -215,8 +230,8 @@ final class PushScenarios {
       delays[i - 2] = (System.nanoTime() - begin) / 1_000_000;
     }
     Arrays.sort(delays);
-    // A busy machine may hold one message up; a wake-up that is missing would hold up most, for as long as a pull waits.
-    Check.that(delays[2] < 500 && delays[5] < 8_000, "delivered so many ms after the send: %s", Arrays.toString(delays));
+    // A busy machine may hold some messages up; a wake-up that is missing would hold up most, for as long as a pull waits.
+    Check.that(delays[2] < 2_000, "delivered so many ms after the send: %s", Arrays.toString(delays));
   }
 
   static void many(Bed bed) throws Exception {

@@ -3,6 +3,7 @@ package conformance;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
@@ -18,6 +19,9 @@ import org.apache.rocketmq.common.message.MessageExt;
 
 /** A producer asks, a consumer answers, the broker carries the answer to the producer that asked. */
 final class ReplyScenarios {
+  /** The question itself must be sent within it. */
+  private static final long ASK_MS = 5_000;
+
   private ReplyScenarios() {}
 
   static void register(Suite suite) {
@@ -31,8 +35,8 @@ final class ReplyScenarios {
     return ("answer to " + new String(request.getBody(), StandardCharsets.UTF_8)).getBytes(StandardCharsets.UTF_8);
   }
 
-  /** Answers after the delay; what answering gave, or threw, is in the queue. */
-  private static BlockingQueue<Object> replier(Bed bed, String topic, long delayMs) throws Exception {
+  /** Answers when the gate is open; what answering gave, or threw, is in the queue. */
+  private static BlockingQueue<Object> replier(Bed bed, String topic, CountDownLatch gate) throws Exception {
     BlockingQueue<Object> outcomes = new LinkedBlockingQueue<>();
     DefaultMQProducer producer = bed.producer();
     DefaultMQPushConsumer consumer = bed.newPush(bed.name("G"));
@@ -41,7 +45,7 @@ final class ReplyScenarios {
     consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
       for (MessageExt request : messages) {
         try {
-          Thread.sleep(delayMs);
+          gate.await();
           Message reply = MessageUtil.createReplyMessage(request, answerTo(request));
           outcomes.add(producer.send(reply, 10_000));
         } catch (Exception e) {
@@ -57,31 +61,31 @@ final class ReplyScenarios {
 
   static void sync(Bed bed) throws Exception {
     String topic = bed.topic(2);
-    BlockingQueue<Object> outcomes = replier(bed, topic, 0);
+    BlockingQueue<Object> outcomes = replier(bed, topic, new CountDownLatch(0));
     DefaultMQProducer first = bed.producer();
     DefaultMQProducer second = bed.producer();
     for (int i = 0; i < 10; i++) {
       // Two producers ask in turn: each gets the answer to its own question.
       Message question = Mail.make(topic, "ask");
-      Message answer = (i % 2 == 0 ? first : second).request(question, 20_000);
+      Message answer = (i % 2 == 0 ? first : second).request(question, 60_000);
       Check.bytes(answerTo(question), answer.getBody(), "answer");
       Check.equal(question.getProperty("CORRELATION_ID"), answer.getProperty("CORRELATION_ID"), "correlation");
       Check.that(answer.getProperty("PUSH_REPLY_TIME") != null, "the broker says when it pushed: %s", answer.getProperties());
       Check.that(answer.getProperty("ARRIVE_TIME") != null, "the client says when it came: %s", answer.getProperties());
     }
     for (int i = 0; i < 10; i++) {
-      Object outcome = outcomes.poll(10, TimeUnit.SECONDS);
+      Object outcome = outcomes.poll(60, TimeUnit.SECONDS);
       Check.that(!(outcome instanceof Exception) && outcome != null, "the replier was told %s", outcome);
     }
     // storeReplyMessageEnable is on unless set: the answers are there to be read.
     String replies = Cluster.CLUSTER_NAME + "_REPLY_TOPIC";
-    Check.settles(10_000, () -> Check.that(bed.readAll(replies).size() >= 10, "%d replies stored", bed.readAll(replies).size()));
+    Check.settles(60_000, () -> Check.that(bed.readAll(replies).size() >= 10, "%d replies stored", bed.readAll(replies).size()));
     Check.that(bed.readAll(replies).stream().allMatch(m -> m.getProperty("CORRELATION_ID") != null), "stored with their correlation");
   }
 
   static void async(Bed bed) throws Exception {
     String topic = bed.topic(2);
-    replier(bed, topic, 50);
+    replier(bed, topic, new CountDownLatch(0));
     DefaultMQProducer producer = bed.producer();
     CompletableFuture<Message> future = new CompletableFuture<>();
     Message question = Mail.make(topic, "ask");
@@ -98,29 +102,33 @@ final class ReplyScenarios {
       public void onException(Throwable e) {
         future.completeExceptionally(e);
       }
-    }, 20_000);
-    Check.bytes(answerTo(question), future.get(20, TimeUnit.SECONDS).getBody(), "answer");
+    }, 60_000);
+    Check.bytes(answerTo(question), future.get(60, TimeUnit.SECONDS).getBody(), "answer");
   }
 
   static void late(Bed bed) throws Exception {
     String topic = bed.topic(2);
-    BlockingQueue<Object> outcomes = replier(bed, topic, 4_000);
+    CountDownLatch gate = new CountDownLatch(1);
+    BlockingQueue<Object> outcomes = replier(bed, topic, gate);
     DefaultMQProducer producer = bed.producer();
     Check.fails(RequestTimeoutException.class, "an answer that comes after the time is over",
-        () -> producer.request(Mail.make(topic, "ask"), 2_000));
+        () -> producer.request(Mail.make(topic, "ask"), ASK_MS));
+    gate.countDown();
     // The producer is there and takes the late answer, which nobody waits for.
-    Object outcome = outcomes.poll(20, TimeUnit.SECONDS);
+    Object outcome = outcomes.poll(60, TimeUnit.SECONDS);
     Check.that(outcome != null && !(outcome instanceof Exception), "the late replier was told %s", outcome);
   }
 
   static void left(Bed bed) throws Exception {
     String topic = bed.topic(2);
-    BlockingQueue<Object> outcomes = replier(bed, topic, 3_000);
+    CountDownLatch gate = new CountDownLatch(1);
+    BlockingQueue<Object> outcomes = replier(bed, topic, gate);
     DefaultMQProducer producer = bed.producer();
-    Check.fails(RequestTimeoutException.class, "no answer yet", () -> producer.request(Mail.make(topic, "ask"), 1_500));
+    Check.fails(RequestTimeoutException.class, "no answer yet", () -> producer.request(Mail.make(topic, "ask"), ASK_MS));
     String id = producer.buildMQClientId();
     producer.shutdown();
-    Object outcome = outcomes.poll(20, TimeUnit.SECONDS);
+    gate.countDown();
+    Object outcome = outcomes.poll(60, TimeUnit.SECONDS);
     Check.that(outcome instanceof Exception, "the replier was told %s", outcome);
     Throwable cause = ((Exception) outcome).getCause() == null ? (Exception) outcome : ((Exception) outcome).getCause();
     Check.that(String.valueOf(cause.getMessage()).contains("push reply message fail, channel of <" + id + "> not found."),

@@ -33,6 +33,7 @@ final class RestartScenarios {
     Inbox before = new Inbox();
     DefaultMQPushConsumer consumer = PushScenarios.start(bed, group, topic, "*", before);
     Inbox.expect(consumed, before);
+    PushScenarios.awaitConsumed(bed, consumer, topic);
     consumer.shutdown();
     List<Message> waiting = Mail.make(topic, "x", 20);
     List<String> ids = new ArrayList<>();
@@ -62,7 +63,7 @@ final class RestartScenarios {
       Check.equal(was.getStoreTimestamp(), message.getStoreTimestamp(), "store time");
     }
     Mail.verify(producer.viewMessage(topic, ids.get(0)));
-    Check.settles(15_000, () -> Mail.verify(producer.queryMessage(topic, consumed.get(0).getKeys(), 4,
+    Check.settles(60_000, () -> Mail.verify(producer.queryMessage(topic, consumed.get(0).getKeys(), 4,
         System.currentTimeMillis() - 600_000, System.currentTimeMillis() + 60_000).getMessageList().get(0)));
 
     Message next = Mail.make(topic, "x");
@@ -106,7 +107,7 @@ final class RestartScenarios {
       Check.eventually(60_000, "50 messages before the restart", () -> acked.size() >= 50);
       bed.broker.restart();
       int half = acked.size();
-      Check.eventually(40_000, "50 messages after the restart, refused " + refused, () -> acked.size() >= half + 50);
+      Check.eventually(75_000, "50 messages after the restart, refused " + refused, () -> acked.size() >= half + 50);
     } finally {
       go.set(false);
       sender.join();

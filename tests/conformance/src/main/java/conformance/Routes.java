@@ -25,6 +25,7 @@ final class Routes {
       producer.setClientIP("127.0.0.1");
       producer.setInstanceName("harness" + ASKERS.size());
       producer.setVipChannelEnabled(false);
+      producer.setMqClientApiTimeout((int) Bed.CALL_MS);
       producer.setPollNameServerInterval(1_000);
       producer.start();
       ASKERS.put(namesrv, producer);

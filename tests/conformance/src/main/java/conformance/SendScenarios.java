@@ -115,7 +115,7 @@ final class SendScenarios {
         }
       });
     }
-    Check.that(done.await(30, TimeUnit.SECONDS), "%d of %d callbacks missing", done.getCount(), sent.size());
+    Check.that(done.await(60, TimeUnit.SECONDS), "%d of %d callbacks missing", done.getCount(), sent.size());
     Check.that(problems.isEmpty(), "asynchronous sends failed: %s", problems);
     for (Message message : sent) {
       checkResult(bed, message, results.get(Mail.number(message)));
@@ -139,7 +139,7 @@ final class SendScenarios {
         default -> producer.sendOneway(sent.get(i), (all, message, arg) -> all.get((int) arg), 0);
       }
     }
-    Check.eventually(10_000, "60 one-way messages stored", () -> bed.countStored(queues) == 60);
+    Check.eventually(30_000, "60 one-way messages stored", () -> bed.countStored(queues) == 60);
     Mail.verifyAll(sent, bed.readAll(topic));
   }
 
@@ -320,7 +320,7 @@ final class SendScenarios {
     for (Message message : sent) {
       checkResult(bed, message, producer.send(message));
     }
-    Check.settles(10_000, () -> Check.that(Routes.route(bed.api(), topic).contains(bed.broker.name), "route of %s", topic));
+    Check.settles(30_000, () -> Check.that(Routes.route(bed.api(), topic).contains(bed.broker.name), "route of %s", topic));
     var data = bed.api().getTopicRouteInfoFromNameServer(topic, Bed.CALL_MS).getQueueDatas().get(0);
     Check.equal(4, data.getReadQueueNums(), "read queues of an auto-created topic");
     Check.equal(4, data.getWriteQueueNums(), "write queues of an auto-created topic");

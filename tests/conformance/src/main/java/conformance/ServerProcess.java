@@ -17,7 +17,7 @@ import java.util.concurrent.TimeUnit;
  */
 final class ServerProcess {
   private static final long READY_MS = Long.getLong("conformance.ready.ms", 60_000);
-  private static final long STOP_MS = 30_000;
+  private static final long STOP_MS = 60_000;
   private static final List<ServerProcess> ALL = new ArrayList<>();
 
   final String name;
@@ -80,7 +80,7 @@ final class ServerProcess {
     return process.pid();
   }
 
-  /** SIGTERM and wait: an orderly stop. Anything but an end within 30 s is an error. */
+  /** SIGTERM and wait: an orderly stop. Anything but an end within a minute is an error. */
   void stop() throws Exception {
     if (!alive()) {
       return;

@@ -43,7 +43,7 @@ final class TraceScenarios {
     String where = traceTopic == null ? "RMQ_SYS_TRACE_TOPIC" : traceTopic;
     // Traces carry the message's id and its keys as their own keys.
     for (String key : List.of(MessageClientIDSetter.getUniqID(message), message.getKeys())) {
-      Check.settles(40_000, () -> {
+      Check.settles(75_000, () -> {
         QueryResult found = bed.tool().queryMessage(where, key, 32, 0, Long.MAX_VALUE);
         String all = found.getMessageList().stream().map(m -> new String(m.getBody(), StandardCharsets.UTF_8))
             .collect(Collectors.joining("\n"));

@@ -55,20 +55,12 @@ final class AdminScenarios {
     suite.add("mqadmin_reset_offset", AdminScenarios::resetOffset);
   }
 
-  private static DefaultMQAdminExt admin(Bed bed) throws Exception {
-    DefaultMQAdminExt admin = new DefaultMQAdminExt(Bed.CALL_MS);
-    bed.configure(admin);
-    admin.start();
-    bed.closing(admin::shutdown);
-    return admin;
-  }
-
   static void clusterAndBroker(Bed bed) throws Exception {
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
     tool.begin("clusterList", new ClusterListSubCommand());
     tool.begin("brokerStatus", new BrokerStatusSubCommand(), "-b", bed.broker.addr());
     tool.begin("getBrokerConfig", new GetBrokerConfigCommand(), "-b", bed.broker.addr());
-    KVTable runtime = admin(bed).fetchBrokerRuntimeStats(bed.broker.addr());
+    KVTable runtime = AdminTool.client(bed).fetchBrokerRuntimeStats(bed.broker.addr());
     for (String key : List.of("brokerVersionDesc", "msgPutTotalTodayNow", "msgGetTotalTodayNow", "putTps",
         "getTransferredTps", "bootTimestamp", "runtime", "commitLogMinOffset", "commitLogMaxOffset", "dispatchBehindBytes",
         "commitLogDiskRatio", "consumeQueueDiskRatio", "sendThreadPoolQueueSize", "pullThreadPoolQueueSize",
@@ -95,9 +87,9 @@ final class AdminScenarios {
     List<Message> sent = Mail.make(topic, "a", 20);
     PushScenarios.send(producer, sent);
     Inbox.expect(sent, inbox);
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     MessageQueue first = new MessageQueue(topic, bed.broker.name, 0);
-    Check.settles(15_000, () -> {
+    Check.settles(30_000, () -> {
       ConsumeStats stats = admin.examineConsumeStats(group, topic);
       Check.equal(4, stats.getOffsetTable().size(), "queues in the consume statistics");
       Check.equal(0L, stats.computeTotalDiff(), "messages behind");
@@ -136,27 +128,27 @@ final class AdminScenarios {
   static void topicLife(Bed bed) throws Exception {
     String topic = bed.name("T");
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     AdminTool.line(tool.run(new UpdateTopicSubCommand(), "-b", bed.broker.addr(), "-t", topic, "-r", "6", "-w", "5"), "success");
-    Check.settles(10_000, () -> {
+    Check.settles(30_000, () -> {
       var queues = admin.examineTopicRouteInfo(topic).getQueueDatas().get(0);
       Check.equal("6/5/6", queues.getReadQueueNums() + "/" + queues.getWriteQueueNums() + "/" + queues.getPerm(), "queues and permission");
     });
     Check.equal(6, admin.examineTopicConfig(bed.broker.addr(), topic).getReadQueueNums(), "read queues in the broker");
     AdminTool.line(tool.run(new UpdateTopicSubCommand(), "-c", Cluster.CLUSTER_NAME, "-t", topic, "-r", "8", "-w", "8", "-p", "4"), "success");
-    Check.settles(10_000, () -> {
+    Check.settles(30_000, () -> {
       var queues = admin.examineTopicRouteInfo(topic).getQueueDatas().get(0);
       Check.equal("8/8/4", queues.getReadQueueNums() + "/" + queues.getWriteQueueNums() + "/" + queues.getPerm(), "after the update");
     });
     AdminTool.line(tool.run(new DeleteTopicSubCommand(), "-c", Cluster.CLUSTER_NAME, "-t", topic), "success");
-    Check.settles(10_000, () -> Check.that(!admin.fetchAllTopicList().getTopicList().contains(topic), "topic is gone"));
+    Check.settles(30_000, () -> Check.that(!admin.fetchAllTopicList().getTopicList().contains(topic), "topic is gone"));
     Check.fails(Exception.class, "route of a deleted topic", () -> admin.examineTopicRouteInfo(topic));
   }
 
   static void groupLife(Bed bed) throws Exception {
     String group = bed.name("G");
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     AdminTool.line(tool.run(new UpdateSubGroupSubCommand(), "-b", bed.broker.addr(), "-g", group, "-s", "true", "-r", "7", "-q", "2",
         "-d", "false"), "success");
     SubscriptionGroupConfig config = admin.examineSubscriptionGroupConfig(bed.broker.addr(), group);
@@ -172,7 +164,7 @@ final class AdminScenarios {
 
   static void brokerConfig(Bed bed) throws Exception {
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     Properties before = admin.getBrokerConfig(bed.broker.addr());
     String old = before.getProperty("shortPollingTimeMills");
     Check.that(old != null, "shortPollingTimeMills is in the configuration");
@@ -199,7 +191,7 @@ final class AdminScenarios {
     }
     MessageQueue queue = producer.fetchPublishMessageQueues(topic).get(0);
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     for (String[] change : new String[][] {{"fileReservedTime", "0"}, {"diskMaxUsedSpaceRatio", "94"},
         {"diskSpaceCleanForciblyRatio", "84"}, {"diskSpaceWarningLevelRatio", "89"}}) {
       AdminTool.line(tool.run(new UpdateBrokerConfigSubCommand(), "-b", broker.addr(), "-k", change[0], "-v", change[1]), "success");
@@ -221,8 +213,8 @@ final class AdminScenarios {
     Message message = Mail.make(topic, "tagged");
     SendResult result = bed.producer().send(message);
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
-    DefaultMQAdminExt admin = admin(bed);
-    Check.settles(15_000, () -> Mail.verify(admin.viewMessage(topic, result.getMsgId())));
+    DefaultMQAdminExt admin = AdminTool.client(bed);
+    Check.settles(30_000, () -> Mail.verify(admin.viewMessage(topic, result.getMsgId())));
     tool.begin("queryMsgById", new QueryMsgByIdSubCommand(), "-i", result.getOffsetMsgId(), "-t", topic);
     tool.begin("queryMsgByKey", new QueryMsgByKeySubCommand(), "-t", topic, "-k", message.getKeys());
     tool.begin("queryMsgByUniqueKey", new QueryMsgByUniqueKeySubCommand(), "-t", topic, "-i", result.getMsgId());
@@ -249,7 +241,7 @@ final class AdminScenarios {
     long between = System.currentTimeMillis();
     Thread.sleep(2_500);
     SendResult second = producer.send(late);
-    Check.settles(15_000, () -> Mail.verifyAll(List.of(early, late), Release.byTag(bed, topic, "word", 32)));
+    Check.settles(30_000, () -> Mail.verifyAll(List.of(early, late), Release.byTag(bed, topic, "word", 32)));
 
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
     String before = String.valueOf(between);
@@ -293,7 +285,7 @@ final class AdminScenarios {
     Inbox.expect(sent, inbox);
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
     tool.run(new ResetOffsetByTimeCommand(), "-g", group, "-t", topic, "-s", "0");
-    Check.eventually(30_000, "all messages come a second time", () -> inbox.size() == 20);
+    Check.eventually(75_000, "all messages come a second time", () -> inbox.size() == 20);
     inbox.all().forEach(Mail::verify);
   }
 }

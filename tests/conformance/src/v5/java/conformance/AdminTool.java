@@ -10,10 +10,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
 import org.apache.commons.cli.CommandLine;
 import org.apache.commons.cli.DefaultParser;
 import org.apache.commons.cli.Options;
 import org.apache.rocketmq.srvutil.ServerUtil;
+import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 import org.apache.rocketmq.tools.command.SubCommand;
 
 /**
@@ -48,6 +50,15 @@ final class AdminTool {
   private final Map<String, String> outputs = new ConcurrentHashMap<>();
   private final Map<String, Throwable> problems = new ConcurrentHashMap<>();
 
+  /** The library behind the commands, which ends with the scenario. */
+  static DefaultMQAdminExt client(Bed bed) throws Exception {
+    DefaultMQAdminExt admin = new DefaultMQAdminExt(Bed.CALL_MS);
+    bed.configure(admin);
+    admin.start();
+    bed.closing(admin::shutdown);
+    return admin;
+  }
+
   AdminTool(String namesrv) {
     this.namesrv = namesrv;
     System.setProperty("rocketmq.namesrv.addr", namesrv);
@@ -62,21 +73,41 @@ final class AdminTool {
       ByteArrayOutputStream output = new ByteArrayOutputStream();
       OUTPUT.set(output);
       try {
-        Options options = command.buildCommandlineOptions(ServerUtil.buildCommandlineOptions(new Options()));
-        CommandLine line = new DefaultParser().parse(options, words.toArray(new String[0]));
-        command.execute(line, options, null);
+        SubCommand attempt = command;
+        while (!execute(attempt, words)) {
+          output.reset();
+          attempt = command.getClass().getDeclaredConstructor().newInstance();
+        }
       } catch (Throwable e) {
         problems.put(label, e);
       }
       outputs.put(label, output.toString(StandardCharsets.UTF_8));
     }, "mqadmin " + command.commandName());
     running.put(label, thread);
-    // The commands name their clients by the millisecond; two of one name would share a connection and its end.
     synchronized (AdminTool.class) {
       thread.start();
       Thread.sleep(40);
     }
     return this;
+  }
+
+  /**
+   * False when the command has to be run anew: the commands name their clients by the millisecond, and of two that were held up and
+   * begin in the same one, the second finds its name taken before it has asked anything.
+   */
+  private static boolean execute(SubCommand command, List<String> words) throws Exception {
+    Options options = command.buildCommandlineOptions(ServerUtil.buildCommandlineOptions(new Options()));
+    CommandLine line = new DefaultParser().parse(options, words.toArray(new String[0]));
+    try {
+      command.execute(line, options, null);
+      return true;
+    } catch (Exception e) {
+      if (!String.valueOf(e.getCause()).contains("has created already")) {
+        throw e;
+      }
+      Thread.sleep(ThreadLocalRandom.current().nextInt(5, 100));
+      return false;
+    }
   }
 
   /** What the command printed; fails when it failed. */

@@ -138,7 +138,7 @@ final class BatchQueueScenarios {
     });
     Thread.sleep(500);
     List<Message> late = sendBatch(producer, queue, 4, end);
-    PullResult woken = waiting.get(10, TimeUnit.SECONDS);
+    PullResult woken = waiting.get(14, TimeUnit.SECONDS);
     Check.equal(PullStatus.FOUND, woken.getPullStatus(), "the pull that waited");
     Check.equal(Mail.numbers(late), Mail.numbers(woken.getMsgFoundList()), "what it was woken for");
     return late;

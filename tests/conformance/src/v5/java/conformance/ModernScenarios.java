@@ -28,17 +28,23 @@ final class ModernScenarios {
     suite.add("order_kept_when_connections_break", ModernScenarios::orderOverBreaks);
   }
 
-  /** The second heartbeat carries only a fingerprint; the broker must still know the client and its subscriptions. */
-  static void heartbeatV2(Bed bed) throws Exception {
-    String topic = bed.topic(4);
-    String group = bed.name("G");
-    Inbox inbox = new Inbox();
+  /** A consumer of tag a whose heartbeats carry only a fingerprint once the broker knows it. */
+  private static DefaultMQPushConsumer fingerprinting(Bed bed, String group, String topic, Inbox inbox) throws Exception {
     DefaultMQPushConsumer consumer = bed.newPush(group);
     consumer.setUseHeartbeatV2(true);
     consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
     consumer.subscribe(topic, "a");
     consumer.registerMessageListener(inbox);
     consumer.start();
+    return consumer;
+  }
+
+  /** The second heartbeat carries only a fingerprint; the broker must still know the client and its subscriptions. */
+  static void heartbeatV2(Bed bed) throws Exception {
+    String topic = bed.topic(4);
+    String group = bed.name("G");
+    Inbox inbox = new Inbox();
+    DefaultMQPushConsumer consumer = fingerprinting(bed, group, topic, inbox);
     DefaultMQProducer producer = bed.newProducer();
     producer.setUseHeartbeatV2(true);
     producer.start();
@@ -53,7 +59,7 @@ final class ModernScenarios {
     // A second subscription changes the fingerprint and must arrive.
     String other = bed.topic(2);
     consumer.subscribe(other, "*");
-    Check.settles(15_000, () -> Check.that(bed.api().getConsumerConnectionList(bed.broker.addr(), group, Bed.CALL_MS)
+    Check.settles(30_000, () -> Check.that(bed.api().getConsumerConnectionList(bed.broker.addr(), group, Bed.CALL_MS)
         .getSubscriptionTable().containsKey(other), "new subscription is known to the broker"));
     List<Message> more = Mail.make(topic, "a", 5);
     PushScenarios.send(producer, more);
@@ -116,7 +122,7 @@ final class ModernScenarios {
     for (String type : List.of("NORMAL", "FIFO", "DELAY", "TRANSACTION")) {
       String topic = bed.name("T" + type);
       createTyped(bed, topic, type);
-      Check.settles(10_000, () -> Check.that(Routes.route(bed.api(), topic).contains(bed.broker.name), "%s in the route", topic));
+      Check.settles(30_000, () -> Check.that(Routes.route(bed.api(), topic).contains(bed.broker.name), "%s in the route", topic));
       Check.equal(type, bed.api().getTopicConfig(bed.broker.addr(), topic, Bed.CALL_MS).getTopicMessageType().getValue(), "type");
       Message message = Mail.make(topic, "x");
       producer.send(message);
@@ -138,12 +144,7 @@ final class ModernScenarios {
     String topic = bed.topic(2);
     String group = bed.name("G");
     Inbox inbox = new Inbox();
-    DefaultMQPushConsumer consumer = bed.newPush(group);
-    consumer.setUseHeartbeatV2(true);
-    consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
-    consumer.subscribe(topic, "a");
-    consumer.registerMessageListener(inbox);
-    consumer.start();
+    DefaultMQPushConsumer consumer = fingerprinting(bed, group, topic, inbox);
     DefaultMQProducer producer = bed.producer();
     List<Message> sent = Mail.make(topic, "a", 10);
     PushScenarios.send(producer, sent);
@@ -155,7 +156,7 @@ final class ModernScenarios {
     PushScenarios.send(producer, more);
     sent.addAll(more);
     Inbox.expect(sent, inbox);
-    Check.settles(15_000, () -> Check.equal("a", bed.api().getConsumerConnectionList(bed.broker.addr(), group, Bed.CALL_MS)
+    Check.settles(30_000, () -> Check.equal("a", bed.api().getConsumerConnectionList(bed.broker.addr(), group, Bed.CALL_MS)
         .getSubscriptionTable().get(topic).getSubString(), "subscription"));
   }
 

@@ -61,14 +61,6 @@ final class OffsetScenarios {
     suite.add("stats_of_a_queue", OffsetScenarios::queue);
   }
 
-  private static DefaultMQAdminExt admin(Bed bed) throws Exception {
-    DefaultMQAdminExt admin = new DefaultMQAdminExt(Bed.CALL_MS);
-    bed.configure(admin);
-    admin.start();
-    bed.closing(admin::shutdown);
-    return admin;
-  }
-
   /** Sends to each queue in turn and lets the group consume all of it. */
   private static List<Message> consumed(Bed bed, String topic, String group, int count) throws Exception {
     List<Message> sent = Mail.make(topic, "x", count);
@@ -76,6 +68,7 @@ final class OffsetScenarios {
     Inbox inbox = new Inbox();
     DefaultMQPushConsumer consumer = PushScenarios.start(bed, group, topic, "*", inbox);
     Inbox.expect(sent, inbox);
+    PushScenarios.awaitConsumed(bed, consumer, topic);
     consumer.shutdown();
     return sent;
   }
@@ -90,9 +83,9 @@ final class OffsetScenarios {
   static void resetAbsent(Bed bed) throws Exception {
     String topic = bed.topic(2);
     String group = bed.name("G");
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     consumed(bed, topic, group, 10);
-    Check.settles(10_000, () -> Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, group, topic), "offsets of the group"));
+    Check.settles(30_000, () -> Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, group, topic), "offsets of the group"));
     Thread.sleep(20);
     long between = System.currentTimeMillis();
     Thread.sleep(20);
@@ -105,7 +98,7 @@ final class OffsetScenarios {
     Inbox inbox = new Inbox();
     PushScenarios.start(bed, group, topic, "*", inbox);
     Inbox.expect(later, inbox);
-    Check.settles(10_000, () -> Check.equal(Map.of(0, 8L, 1, 8L), offsets(admin, group, topic), "consumed again to the end"));
+    Check.settles(30_000, () -> Check.equal(Map.of(0, 8L, 1, 8L), offsets(admin, group, topic), "consumed again to the end"));
     MQClientException unknown = Check.fails(MQClientException.class, "reset of a group that is none",
         () -> admin.resetOffsetByTimestamp(topic, bed.name("none"), 0, true));
     Check.equal(26, unknown.getResponseCode(), "code");
@@ -117,14 +110,14 @@ final class OffsetScenarios {
   static void resetQueue(Bed bed) throws Exception {
     String topic = bed.topic(2);
     String group = bed.name("G");
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     consumed(bed, topic, group, 10);
-    Check.settles(10_000, () -> Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, group, topic), "offsets of the group"));
+    Check.settles(30_000, () -> Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, group, topic), "offsets of the group"));
     admin.resetOffsetByQueueId(bed.broker.addr(), group, topic, 1, 2);
     Check.equal(Map.of(0, 5L, 1, 2L), offsets(admin, group, topic), "one queue went back");
     Inbox inbox = new Inbox();
     PushScenarios.start(bed, group, topic, "*", inbox);
-    Check.eventually(20_000, "its last three come again", () -> inbox.size() == 3);
+    Check.eventually(60_000, "its last three come again", () -> inbox.size() == 3);
     Check.equal(List.of(2L, 3L, 4L), inbox.all().stream().map(MessageExt::getQueueOffset).sorted().collect(Collectors.toList()), "offsets");
     MQClientException beyond = Check.fails(MQClientException.class, "an offset that the queue does not have",
         () -> Bed.api(bed.tool()).invokeBrokerToResetOffset(bed.broker.addr(), topic, group, 0, 1, 7L, Bed.CALL_MS));
@@ -140,16 +133,16 @@ final class OffsetScenarios {
     String topic = bed.name("T");
     String group = bed.name("G");
     bed.createTopic(broker, topic, 2, 6);
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     Inbox inbox = new Inbox();
     DefaultMQPushConsumer consumer = PushScenarios.start(bed, group, topic, "*", inbox);
     List<Message> sent = Mail.make(topic, "x", 10);
     PushScenarios.send(bed.producer(), sent);
     Inbox.expect(sent, inbox);
-    Check.settles(10_000, () -> Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, group, topic), "offsets of the group"));
+    Check.settles(30_000, () -> Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, group, topic), "offsets of the group"));
     Check.equal(Set.of(0L), Set.copyOf(admin.resetOffsetByTimestamp(topic, group, 0, true).values()), "offsets given out");
-    Check.eventually(40_000, "all messages come a second time", () -> inbox.size() == 20);
-    Check.settles(20_000, () -> Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, group, topic), "committed again"));
+    Check.eventually(75_000, "all messages come a second time", () -> inbox.size() == 20);
+    Check.settles(30_000, () -> Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, group, topic), "committed again"));
     Check.equal(Set.of(5L), Set.copyOf(admin.resetOffsetByTimestamp(topic, group, -1, false).values()), "to the end, where it is");
     consumer.shutdown();
     MQClientException absent = Check.fails(MQClientException.class, "nobody to tell",
@@ -166,9 +159,9 @@ final class OffsetScenarios {
   static void resetByTool(Bed bed) throws Exception {
     String topic = bed.topic(2);
     String group = bed.name("G");
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     consumed(bed, topic, group, 10);
-    Check.settles(10_000, () -> Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, group, topic), "offsets of the group"));
+    Check.settles(30_000, () -> Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, group, topic), "offsets of the group"));
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
     AdminTool.line(tool.run(new ResetOffsetByTimeCommand(), "-g", group, "-t", topic, "-s", "0"), bed.broker.name, "0", "0");
     Check.equal(Map.of(0, 0L, 1, 0L), offsets(admin, group, topic), "back");
@@ -179,17 +172,17 @@ final class OffsetScenarios {
     Check.equal(Map.of(0, 5L, 1, 3L), offsets(admin, group, topic), "one queue");
     String other = bed.topic(2);
     consumed(bed, other, group, 2);
-    Check.settles(10_000, () -> Check.equal(Map.of(0, 1L, 1, 1L), offsets(admin, group, other), "offsets in the other topic"));
+    Check.settles(30_000, () -> Check.equal(Map.of(0, 1L, 1, 1L), offsets(admin, group, other), "offsets in the other topic"));
     tool.run(new ResetOffsetByTimeOldCommand(), "-g", group, "-t", other, "-s", "0", "-f", "true");
-    Check.settles(10_000, () -> Check.equal(Map.of(0, 0L, 1, 0L), offsets(admin, group, other), "by committing for the group"));
+    Check.settles(30_000, () -> Check.equal(Map.of(0, 0L, 1, 0L), offsets(admin, group, other), "by committing for the group"));
   }
 
   static void cloneOffsets(Bed bed) throws Exception {
     String topic = bed.topic(2);
     String source = bed.name("G");
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     consumed(bed, topic, source, 10);
-    Check.settles(10_000, () -> Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, source, topic), "offsets of the group"));
+    Check.settles(30_000, () -> Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, source, topic), "offsets of the group"));
     String target = bed.name("G");
     admin.cloneGroupOffset(source, target, topic, true);
     Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, target, topic), "cloned offsets");
@@ -204,9 +197,9 @@ final class OffsetScenarios {
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
     tool.run(new CloneGroupOffsetCommand(), "-s", source, "-d", by, "-t", topic);
     Check.equal(Map.of(0, 5L, 1, 5L), offsets(admin, by, topic), "offsets committed for the other group");
-    Check.settles(10_000, () -> Check.equal(Set.of(source, target, by), admin.queryTopicConsumeByWho(topic).getGroupList(), "groups"));
+    Check.settles(30_000, () -> Check.equal(Set.of(source, target, by), admin.queryTopicConsumeByWho(topic).getGroupList(), "groups"));
     // The lowest offsets of all groups; those in front of which the asking group is are not to be taken.
-    Check.settles(10_000, () -> Check.equal(Map.of(0, 7L, 1, 7L), offsets(admin, target, topic), "offsets of the group that went on"));
+    Check.settles(30_000, () -> Check.equal(Map.of(0, 7L, 1, 7L), offsets(admin, target, topic), "offsets of the group that went on"));
     Check.equal(Map.of(0, 5L, 1, 5L), Bed.api(bed.tool()).queryCorrectionOffset(bed.broker.addr(), topic, target, null, Bed.CALL_MS),
         "lowest offsets");
     admin.resetOffsetByQueueId(bed.broker.addr(), source, topic, 0, 2);
@@ -217,9 +210,9 @@ final class OffsetScenarios {
   static void deleted(Bed bed) throws Exception {
     String topic = bed.topic(1);
     String group = bed.name("G");
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     consumed(bed, topic, group, 4);
-    Check.settles(10_000, () -> Check.equal(Map.of(0, 4L), offsets(admin, group, topic), "offsets of the group"));
+    Check.settles(30_000, () -> Check.equal(Map.of(0, 4L), offsets(admin, group, topic), "offsets of the group"));
     AdminTool tool = new AdminTool(bed.cluster.namesrvAddr());
     AdminTool.line(tool.run(new DeleteSubscriptionGroupCommand(), "-b", bed.broker.addr(), "-g", group, "-r", "true"), "success");
     Check.equal(0L, Bed.api(bed.tool()).getConsumeStats(bed.broker.addr(), group, topic, Bed.CALL_MS).getOffsetTable()
@@ -236,7 +229,7 @@ final class OffsetScenarios {
     PushScenarios.send(bed.producer(), sent);
     Inbox.expect(sent, inbox);
     String client = consumer.buildMQClientId();
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     ConsumerRunningInfo info = admin.getConsumerRunningInfo(group, client, true);
     Check.equal(2L, info.getMqTable().keySet().stream().filter(q -> q.getTopic().equals(topic)).count(), "queues of the client");
     Check.that(info.getSubscriptionSet().stream().anyMatch(s -> s.getSubString().equals("a || b")), "its subscription");
@@ -259,9 +252,9 @@ final class OffsetScenarios {
     Message message = Mail.make(topic, "x");
     SendResult sent = bed.producer().send(message);
     Inbox.expect(List.of(message), inbox);
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     String client = consumer.buildMQClientId();
-    Check.settles(15_000, () -> admin.viewMessage(topic, sent.getMsgId()));
+    Check.settles(30_000, () -> admin.viewMessage(topic, sent.getMsgId()));
     ConsumeMessageDirectlyResult result = admin.consumeMessageDirectly(group, client, topic, sent.getMsgId());
     Check.equal(CMResult.CR_SUCCESS, result.getConsumeResult(), "verdict of the client: " + result);
     Check.equal(2, inbox.size(), "messages consumed");
@@ -281,9 +274,9 @@ final class OffsetScenarios {
     List<Message> sent = Mail.make(topic, "x", 6);
     PushScenarios.send(bed.producer(), sent);
     Inbox.expect(sent, inbox);
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     MessageQueue first = new MessageQueue(topic, bed.broker.name, 0);
-    Check.settles(15_000, () -> {
+    Check.settles(30_000, () -> {
       Map<String, Map<MessageQueue, Long>> status = admin.getConsumeStatus(topic, group, "");
       Check.equal(Set.of(consumer.buildMQClientId()), status.keySet(), "clients");
       Check.equal(3L, status.get(consumer.buildMQClientId()).get(first), "where the client is");
@@ -295,11 +288,11 @@ final class OffsetScenarios {
   static void groupStats(Bed bed) throws Exception {
     String topic = bed.topic(2);
     String group = bed.name("G");
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     consumed(bed, topic, group, 8);
     PushScenarios.send(bed.producer(), Mail.make(topic, "waits", 2));
     MessageQueue first = new MessageQueue(topic, bed.broker.name, 0);
-    Check.settles(15_000, () -> {
+    Check.settles(30_000, () -> {
       ConsumeStatsList all = admin.fetchConsumeStatsInBroker(bed.broker.addr(), false, Bed.CALL_MS);
       List<ConsumeStats> mine = new ArrayList<>();
       all.getConsumeStatsList().forEach(map -> mine.addAll(map.getOrDefault(group, List.of())));
@@ -326,7 +319,7 @@ final class OffsetScenarios {
     AdminTool.line(tool.run(new ConsumerProgressSubCommand(), "-g", group), "Consume Diff Total: 2");
     Inbox inbox = new Inbox();
     PushScenarios.start(bed, group, topic, "waits", inbox);
-    Check.eventually(15_000, "the rest", () -> inbox.size() == 2);
+    Check.eventually(60_000, "the rest", () -> inbox.size() == 2);
     Check.equal("waits", admin.querySubscription(group, topic).getSubString(), "subscription");
     Check.that(admin.querySubscription(bed.name("none"), topic) == null, "no subscription");
   }
@@ -334,7 +327,7 @@ final class OffsetScenarios {
   static void traffic(Bed bed) throws Exception {
     String topic = bed.topic(1);
     String group = bed.name("G");
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     Inbox inbox = new Inbox();
     PushScenarios.start(bed, group, topic, "*", inbox);
     DefaultMQProducer producer = bed.producer();
@@ -378,20 +371,20 @@ final class OffsetScenarios {
     consumer.start();
     PushScenarios.awaitQueues(consumer, topic, 1);
     PushScenarios.send(bed.producer(), Mail.make(topic, "x", 3));
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     Check.settles(30_000, () -> Check.equal(3L, admin.viewBrokerStatsData(bed.broker.addr(), "SNDBCK_PUT_NUMS", topic + "@" + group)
         .getStatsMinute().getSum(), "messages given back within a minute"));
   }
 
   static void queue(Bed bed) throws Exception {
     String topic = bed.topic(1);
-    DefaultMQAdminExt admin = admin(bed);
+    DefaultMQAdminExt admin = AdminTool.client(bed);
     DefaultMQProducer producer = bed.producer();
     List<SendResult> results = new ArrayList<>();
     for (int i = 0; i < 5; i++) {
       results.add(producer.send(Mail.make(topic, "t" + i)));
     }
-    Check.settles(10_000, () -> {
+    Check.settles(30_000, () -> {
       QueryConsumeQueueResponseBody body = admin.queryConsumeQueue(bed.broker.addr(), topic, 0, 1, 3, "nobody");
       Check.equal(5L, body.getMaxQueueIndex(), "max");
       Check.equal(0L, body.getMinQueueIndex(), "min");

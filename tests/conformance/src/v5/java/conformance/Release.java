@@ -5,7 +5,6 @@ import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.impl.MQClientAPIImpl;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
-import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 
 /** What is particular to the 5.x client. */
 final class Release {
@@ -27,11 +26,7 @@ final class Release {
 
   /** The newest messages of a topic with this tag. */
   static List<MessageExt> byTag(Bed bed, String topic, String tag, int max) throws Exception {
-    DefaultMQAdminExt admin = new DefaultMQAdminExt(Bed.CALL_MS);
-    bed.configure(admin);
-    admin.start();
-    bed.closing(admin::shutdown);
-    return admin.queryMessage(null, topic, tag, max, 0, Long.MAX_VALUE, "T", null).getMessageList();
+    return AdminTool.client(bed).queryMessage(null, topic, tag, max, 0, Long.MAX_VALUE, "T", null).getMessageList();
   }
 
   static void deleteTopicInNameServer(MQClientAPIImpl api, String namesrv, String topic) throws Exception {

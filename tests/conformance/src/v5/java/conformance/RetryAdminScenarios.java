@@ -25,7 +25,7 @@ final class RetryAdminScenarios {
   }
 
   private static RemotingCommand call(Bed bed, int code, CommandCustomHeader header) throws Exception {
-    return bed.api().getRemotingClient().invokeSync(bed.broker.addr(), RemotingCommand.createRequestCommand(code, header), 5_000);
+    return bed.api().getRemotingClient().invokeSync(bed.broker.addr(), RemotingCommand.createRequestCommand(code, header), Bed.CALL_MS);
   }
 
   private static RemotingCommand sendBack(Bed bed, String group, String topic, long offset, int level, Integer max)
@@ -54,9 +54,9 @@ final class RetryAdminScenarios {
     config.setRetryMaxTimes(0);
     bed.api().createSubscriptionGroup(bed.broker.addr(), config, Bed.CALL_MS);
     Check.equal(ResponseCode.SUCCESS, sendBack(bed, group, topic, offset, 1, null).getCode(), "given back, never retried");
-    Check.settles(40_000, () -> Check.equal(1, bed.readAll("%DLQ%" + group).size(), "dead letters"));
+    Check.settles(75_000, () -> Check.equal(1, bed.readAll("%DLQ%" + group).size(), "dead letters"));
     Check.equal(ResponseCode.SUCCESS, sendBack(bed, group, topic, offset, 1, 5).getCode(), "given back, the caller allows 5");
-    Check.settles(40_000, () -> Check.equal(1, bed.readAll("%RETRY%" + group).size(), "retries"));
+    Check.settles(75_000, () -> Check.equal(1, bed.readAll("%RETRY%" + group).size(), "retries"));
     config.setRetryQueueNums(0);
     bed.api().createSubscriptionGroup(bed.broker.addr(), config, Bed.CALL_MS);
     Check.equal(ResponseCode.SUCCESS, sendBack(bed, group, topic, offset, 1, null).getCode(), "given back without retry queues");
@@ -98,7 +98,7 @@ final class RetryAdminScenarios {
     message.setDelayTimeLevel(1);
     producer.send(message);
     Check.settles(20_000, () -> Check.equal(1, bed.readAll(topic).size(), "delivered"));
-    Check.settles(5_000, () -> {
+    Check.settles(20_000, () -> {
       Map<String, String> table = bed.api().getBrokerRuntimeInfo(bed.broker.addr(), Bed.CALL_MS).getTable();
       String[] numbers = String.valueOf(table.get("scheduleMessageOffset_1")).split(",");
       Check.equal(2, numbers.length, "numbers of level 1");
