@@ -9,7 +9,7 @@ import threading
 import time
 
 from attacks_requests import VALID
-from peer import frame, raw_frame
+from peer import Stopwatch, frame, raw_frame
 
 ATTACKS = []
 WITNESS = {"topic": "BenchmarkTest", "queueId": 0}
@@ -70,13 +70,15 @@ def ten_thousand_idle_connections(context):
             clients[-1].send(request)
         for c in clients:
             assert c.read().code == 0
-        times = []
+        times, watch = [], Stopwatch(broker)
         for _ in range(200):
             begin = time.monotonic()
             context.check(broker, 600)
             times.append(time.monotonic() - begin)
         # A fresh connection with one request each: a scan over ten thousand others would show.
-        assert statistics.median(times) < 0.02 * context.patience, f"median {statistics.median(times) * 1000:.1f} ms"
+        computed = (broker.computed_s() - watch.computed) / len(times)
+        assert statistics.median(times) < 0.02 * context.patience or computed < 0.005 * context.patience, (
+            f"median {statistics.median(times) * 1000:.1f} ms, {computed * 1000:.1f} ms computed")
         print(f"     {len(clients)} connections, another's request: median {statistics.median(times) * 1e6:.0f} us", flush=True)
     context.check(broker, 600)
 
@@ -92,7 +94,9 @@ def half_finished_frames_of_16_mib(context):
             with contextlib.suppress(ConnectionError):
                 stack.enter_context(broker.client()).send(part)
         context.check(broker, 1400)
-    time.sleep(0.2)
+    deadline = time.monotonic() + 20 * context.patience
+    while broker.private_mib() >= 300 and time.monotonic() < deadline:  # it has to see that they are gone
+        time.sleep(0.1)
     context.check(broker, 300)
 
 
