@@ -1,7 +1,6 @@
 #include "e2e.h"
 
 #include <algorithm>
-#include <numeric>
 #include <optional>
 
 #include "admin.h"
@@ -56,21 +55,7 @@ Status Run::begin_to_pull() {
   if (!options_.keep_topic) {
     if (Status s = create_topics(**admin, options_); !s) return s;
   }
-  std::vector<int64_t> queues(static_cast<size_t>(options_.queue_count()));
-  std::iota(queues.begin(), queues.end(), int64_t{0});
-  const auto next = max_offsets(**admin, options_, queues);
-  if (!next) return next.error();
-  std::vector<Cursor> cursors;
-  for (const int64_t queue : queues) {
-    const QueueName name = queue_name(options_, queue);
-    cursors.push_back({.number = queue,
-                       .topic = name.topic,
-                       .queue = name.queue,
-                       .next = (*next)[static_cast<size_t>(queue)],
-                       .end = INT64_MAX});
-  }
-  if (Status s = puller_.connect(); !s) return s;
-  return puller_.start(std::move(cursors));
+  return puller_.follow(**admin);
 }
 
 void Run::take(const Cursor& cursor, const message::RecordView& record, int64_t now) {

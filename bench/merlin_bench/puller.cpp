@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <numeric>
 #include <utility>
 
+#include "admin.h"
 #include "merlin/wire/request_code.h"
 
 namespace merlin::bench {
@@ -58,6 +60,24 @@ Status Puller::connect() {
     if (Status s = poller_.add(lane.link->fd(), lane); !s) return s;
   }
   return {};
+}
+
+Status Puller::follow(Link& admin) {
+  std::vector<int64_t> queues(static_cast<size_t>(options_.queue_count()));
+  std::iota(queues.begin(), queues.end(), int64_t{0});
+  const auto next = max_offsets(admin, options_, queues);
+  if (!next) return next.error();
+  std::vector<Cursor> cursors;
+  for (const int64_t queue : queues) {
+    const QueueName name = queue_name(options_, queue);
+    cursors.push_back({.number = queue,
+                       .topic = name.topic,
+                       .queue = name.queue,
+                       .next = (*next)[static_cast<size_t>(queue)],
+                       .end = INT64_MAX});
+  }
+  if (Status s = connect(); !s) return s;
+  return start(std::move(cursors));
 }
 
 Status Puller::start(std::vector<Cursor> cursors) {

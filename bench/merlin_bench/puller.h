@@ -59,6 +59,8 @@ class Puller {
   Status connect();
   // Begins to pull; may be called again when nothing is in flight any more.
   Status start(std::vector<Cursor> cursors);
+  // Both of them: every queue of the options from where it ends now, for ever. The link asks for the ends.
+  Status follow(Link& admin);
   // No further pulls; those in flight may still answer.
   void stop() { stopping_ = true; }
 

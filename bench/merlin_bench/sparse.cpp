@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <numeric>
 #include <optional>
 #include <queue>
 #include <random>
@@ -78,7 +77,6 @@ class Run final : public Ready {
   using Turn = std::pair<int64_t, int64_t>;  // when, which queue
 
   Status prepare();
-  Status begin_to_pull(Link& admin);
   Status send_due(int64_t now);
   void take(const Cursor& cursor, const message::RecordView& record, int64_t now);
   void take_answer(const wire::Frame& frame, int64_t now);
@@ -110,31 +108,13 @@ class Run final : public Ready {
   SparseReport report_;
 };
 
-Status Run::begin_to_pull(Link& admin) {
-  std::vector<int64_t> queues(static_cast<size_t>(options_.queue_count()));
-  std::iota(queues.begin(), queues.end(), int64_t{0});
-  const auto next = max_offsets(admin, options_, queues);
-  if (!next) return next.error();
-  std::vector<Cursor> cursors;
-  for (const int64_t queue : queues) {
-    const QueueName name = queue_name(options_, queue);
-    cursors.push_back({.number = queue,
-                       .topic = name.topic,
-                       .queue = name.queue,
-                       .next = (*next)[static_cast<size_t>(queue)],
-                       .end = INT64_MAX});
-  }
-  if (Status s = puller_.connect(); !s) return s;
-  return puller_.start(std::move(cursors));
-}
-
 Status Run::prepare() {
   auto admin = Link::open(options_.broker, 5000);
   if (!admin) return admin.error();
   if (!options_.keep_topic) {
     if (Status s = create_topics(**admin, options_); !s) return s;
   }
-  if (Status s = begin_to_pull(**admin); !s) return s;
+  if (Status s = puller_.follow(**admin); !s) return s;
   auto link = Link::open(options_.broker, 5000);
   if (!link) return link.error();
   link_ = std::move(*link);
