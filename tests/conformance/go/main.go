@@ -82,6 +82,16 @@ func (b *bed) producer(options ...producer.Option) (rocketmq.Producer, error) {
 	return p, nil
 }
 
+// topicAndProducer makes what most scenarios begin with.
+func (b *bed) topicAndProducer(queues int, options ...producer.Option) (string, rocketmq.Producer, error) {
+	topic, err := b.topic(queues)
+	if err != nil {
+		return "", nil, err
+	}
+	p, err := b.producer(options...)
+	return topic, p, err
+}
+
 // inbox collects what consumers are given.
 type inbox struct {
 	mutex sync.Mutex

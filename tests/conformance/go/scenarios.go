@@ -13,11 +13,7 @@ import (
 )
 
 func send(b *bed) error {
-	topic, err := b.topic(4)
-	if err != nil {
-		return err
-	}
-	p, err := b.producer()
+	topic, p, err := b.topicAndProducer(4)
 	if err != nil {
 		return err
 	}
@@ -55,11 +51,7 @@ func send(b *bed) error {
 }
 
 func tags(b *bed) error {
-	topic, err := b.topic(2)
-	if err != nil {
-		return err
-	}
-	p, err := b.producer()
+	topic, p, err := b.topicAndProducer(2)
 	if err != nil {
 		return err
 	}
@@ -81,11 +73,7 @@ func tags(b *bed) error {
 }
 
 func retry(b *bed) error {
-	topic, err := b.topic(1)
-	if err != nil {
-		return err
-	}
-	p, err := b.producer()
+	topic, p, err := b.topicAndProducer(1)
 	if err != nil {
 		return err
 	}
@@ -179,11 +167,7 @@ func sendToQueues(p rocketmq.Producer, topic, broker string, queues, each int) e
 }
 
 func order(b *bed) error {
-	topic, err := b.topic(4)
-	if err != nil {
-		return err
-	}
-	p, err := b.producer(producer.WithQueueSelector(producer.NewManualQueueSelector()))
+	topic, p, err := b.topicAndProducer(4, producer.WithQueueSelector(producer.NewManualQueueSelector()))
 	if err != nil {
 		return err
 	}
@@ -198,11 +182,7 @@ func order(b *bed) error {
 }
 
 func orderLeave(b *bed) error {
-	topic, err := b.topic(4)
-	if err != nil {
-		return err
-	}
-	p, err := b.producer(producer.WithQueueSelector(producer.NewManualQueueSelector()))
+	topic, p, err := b.topicAndProducer(4, producer.WithQueueSelector(producer.NewManualQueueSelector()))
 	if err != nil {
 		return err
 	}
@@ -234,11 +214,7 @@ func orderLeave(b *bed) error {
 }
 
 func broadcast(b *bed) error {
-	topic, err := b.topic(2)
-	if err != nil {
-		return err
-	}
-	p, err := b.producer()
+	topic, p, err := b.topicAndProducer(2)
 	if err != nil {
 		return err
 	}
@@ -261,11 +237,7 @@ func broadcast(b *bed) error {
 
 // offsets: who comes back goes on where the group ended.
 func offsets(b *bed) error {
-	topic, err := b.topic(2)
-	if err != nil {
-		return err
-	}
-	p, err := b.producer()
+	topic, p, err := b.topicAndProducer(2)
 	if err != nil {
 		return err
 	}
@@ -296,11 +268,7 @@ func offsets(b *bed) error {
 }
 
 func pullFrom(b *bed) error {
-	topic, err := b.topic(1)
-	if err != nil {
-		return err
-	}
-	p, err := b.producer()
+	topic, p, err := b.topicAndProducer(1)
 	if err != nil {
 		return err
 	}
