@@ -119,17 +119,18 @@ void Driver::send_burst(const std::vector<std::string>& topics, int32_t queue, s
   for (size_t i = 0; i < items.size(); ++i) {
     const int64_t id = first + static_cast<int64_t>(i);
     if (items[i].code == AppendCode::ok) {
-      files_.note({.kind = Kind::placed,
-                   .a = id,
-                   .b = items[i].queue_offset,
-                   .c = items[i].physical_offset,
-                   .d = items[i].size});
+      // Its light places first: a power cut between the notes must not know half of them.
       for (size_t q = 0; items[i].light != nullptr && q < light[i].queues.size(); ++q) {
         files_.note({.kind = Kind::placed_light,
                      .a = id,
                      .b = light[i].offsets[q],
                      .path = std::string(store::queue_topic(light[i].queues[q]))});
       }
+      files_.note({.kind = Kind::placed,
+                   .a = id,
+                   .b = items[i].queue_offset,
+                   .c = items[i].physical_offset,
+                   .d = items[i].size});
     } else {
       files_.note({.kind = Kind::refused, .a = id});
     }
