@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "faulty_disk.h"
+#include "faulty_state.h"
 
 namespace merlin {
 
@@ -11,38 +12,6 @@ using faulty::Directory;
 using faulty::DirectoryChange;
 using faulty::Inode;
 using faulty::Node;
-
-struct FaultyFileSystem::State {
-  State(uint64_t seed, int64_t size_max) : file_size_max(size_max), random(seed) {}
-
-  // Constant after construction.
-  const int64_t file_size_max;
-
-  // Guarded by mutex. used_bytes outlives root: inodes report to it when they go.
-  mutable std::mutex mutex;
-  int64_t used_bytes = 0;
-  std::shared_ptr<Directory> root = std::make_shared<Directory>();
-  faulty::Random random;
-  std::vector<Fault> faults;
-  int64_t quota_bytes = quota_none;
-  bool sync_lies = false;
-  bool power_off = false;
-  int64_t changes_left = forever;
-  int64_t changes = 0;
-  std::map<FileOp, int64_t> calls;
-  std::function<void(FileOp, const std::string&)> hook;
-
-  // Runs before each operation. An error when a fault says so; `short_bytes` gets what a failing write still writes.
-  Status enter(FileOp op, const std::string& path, bool changes_disk, size_t* short_bytes = nullptr);
-  void call_hook(FileOp op, const std::string& path) const;
-
-  struct Place {
-    std::shared_ptr<Directory> parent;  // null: the path leads through something absent
-    std::string name;                   // empty: the root itself
-    Node node;
-  };
-  Place find(const std::string& path) const;
-};
 
 namespace {
 
@@ -313,94 +282,6 @@ int64_t FaultyFileSystem::calls(FileOp op) const {
 void FaultyFileSystem::set_hook(std::function<void(FileOp, const std::string&)> hook) {
   const std::lock_guard lock(state_->mutex);
   state_->hook = std::move(hook);
-}
-
-namespace {
-
-// Builds the next boot's disk from one that lost its power.
-class CrashCopy {
- public:
-  CrashCopy(State& out, CrashChooser& choose, bool torn_sectors)
-      : out_(out), choose_(choose), torn_sectors_(torn_sectors) {}
-
-  void directory(const Directory& from, Directory& to) {
-    std::map<std::string, Node> entries = from.durable;
-    const size_t kept = from.pending.empty() ? 0 : choose_.kept_of(from.pending.size());
-    for (size_t i = 0; i < kept; ++i) {
-      for (const auto& [name, node] : from.pending[i].names) {
-        if (node) {
-          entries[name] = node;
-        } else {
-          entries.erase(name);
-        }
-      }
-    }
-    for (const auto& [name, node] : entries) {
-      if (node.directory) {
-        auto copy = std::make_shared<Directory>();
-        directory(*node.directory, *copy);
-        to.live[name] = Node{nullptr, std::move(copy)};
-      } else {
-        std::shared_ptr<Inode>& copy = copied_[node.file.get()];
-        if (!copy) {
-          copy = std::make_shared<Inode>(out_.file_size_max, &out_.used_bytes);
-          node.file->crash_into(*copy, choose_, torn_sectors_);
-        }
-        copy->link();
-        to.live[name] = Node{copy, nullptr};
-      }
-    }
-    to.durable = to.live;
-  }
-
- private:
-  State& out_;
-  CrashChooser& choose_;
-  const bool torn_sectors_;
-  std::map<const Inode*, std::shared_ptr<Inode>> copied_;
-};
-
-class RandomChooser final : public CrashChooser {
- public:
-  RandomChooser(uint64_t seed, CrashOptions options) : random_(seed), options_(options) {}
-  bool survives() override { return faulty::coin(random_, options_.page_survival); }
-  size_t kept_of(size_t changes) override {
-    return faulty::coin(random_, options_.entry_survival) ? changes : random_() % changes;
-  }
-
- private:
-  faulty::Random random_;
-  const CrashOptions options_;
-};
-
-uint64_t digest_of(const Directory& directory) {
-  static constexpr uint64_t prime = 1099511628211U;
-  uint64_t hash = directory.live.size();
-  for (const auto& [name, node] : directory.live) {
-    hash = (hash * prime) ^ std::hash<std::string>()(name);
-    hash = (hash * prime) ^ (node.directory ? digest_of(*node.directory) : node.file->digest());
-  }
-  return hash;
-}
-
-}  // namespace
-
-std::unique_ptr<FaultyFileSystem> FaultyFileSystem::crash(uint64_t seed, CrashOptions options) const {
-  RandomChooser choose(seed, options);
-  return crash(choose, options.torn_sectors, seed);
-}
-
-std::unique_ptr<FaultyFileSystem> FaultyFileSystem::crash(CrashChooser& choose, bool torn_sectors,
-                                                          uint64_t seed) const {
-  const std::lock_guard lock(state_->mutex);
-  auto next = std::make_unique<FaultyFileSystem>(seed, state_->file_size_max);
-  CrashCopy(*next->state_, choose, torn_sectors).directory(*state_->root, *next->state_->root);
-  return next;
-}
-
-uint64_t FaultyFileSystem::digest() const {
-  const std::lock_guard lock(state_->mutex);
-  return digest_of(*state_->root);
 }
 
 Result<std::unique_ptr<File>> FaultyFileSystem::open(const std::string& path, OpenMode mode) {

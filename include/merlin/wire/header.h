@@ -150,10 +150,6 @@ struct HeaderRows {
 Error field_missing(std::string_view key);
 Error field_does_not_parse(std::string_view key, std::string_view value);
 
-}  // namespace detail
-
-namespace detail {
-
 // Reads the fields as long as they come in the table's order (left out ones may be left out), with each row's key and
 // type known to the compiler. Returns how many it took; `seen` gets their bits. Stops where a value does not parse.
 template <class H, size_t... I>
