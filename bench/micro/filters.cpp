@@ -75,7 +75,8 @@ BENCHMARK(tag_scan);
 void wake_one_of_1000_equalities(benchmark::State& state) {
   SystemClock clock;
   const bool indexed = state.range(0) != 0;
-  service::LongPoll poll(clock, 10'000, indexed ? service::LongPoll::indexed_from_default : SIZE_MAX);
+  service::LongPoll poll(clock, 10'000, indexed ? service::LongPoll::indexed_from_default : SIZE_MAX,
+                         {.asked_per_call = INT64_MAX, .asked_per_sweep = INT64_MAX});
   service::SqlPrograms programs;
   std::vector<std::vector<uint8_t>> records;
   for (const std::string& text : many_properties()) {

@@ -178,6 +178,12 @@ void Broker::Parts::connect() {
   dispatcher.add(admin_door, door::BrokerAdminDoor::rows);
   dispatcher.add(relay_door, door::RelayDoor::rows);
   dispatcher.add(stats_door, door::StatsDoor::rows);
+  clients_door.set_subscription_changed([this](const std::string& group, const std::string& topic) {
+    const auto config = topics.find(topic);
+    for (int32_t i = 0; config && i < config->read_queue_nums; ++i) {
+      if (const auto* queue = store.find_queue(topic, i)) long_poll.wake_group(queue, group);
+    }
+  });
   offset_admin.set_queue_moved([this](const store::ConsumeQueue* queue) { long_poll.wake_all(queue); });
   stats.table().set_cluster_name(settings.text("brokerClusterName"));
   dispatcher.add(retry_door, door::RetryDoor::rows);

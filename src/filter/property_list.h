@@ -4,6 +4,7 @@
 // Limits:  a record has at most 32767 bytes of properties, so at most 8192 of them.
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -18,15 +19,19 @@ class PropertyList {
 
   void assign(std::string_view properties) {
     entries_.clear();
+    longest_value_ = 0;
     message::for_each_property(properties, [this](std::string_view name, std::string_view value) {
       entries_.emplace_back(name, value);
+      longest_value_ = std::max(longest_value_, value.size());
       return true;
     });
   }
   const std::vector<Entry>& entries() const { return entries_; }
+  size_t longest_value() const { return longest_value_; }
 
  private:
   std::vector<Entry> entries_;
+  size_t longest_value_ = 0;
 };
 
 }  // namespace merlin::filter

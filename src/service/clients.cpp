@@ -25,7 +25,8 @@ void Clients::remove_name(GroupsByChannel& table, uint64_t channel_id, std::stri
 }
 
 // REQUIRES: mutex_ held.
-bool Clients::update_subscriptions(ConsumerGroup& group, const std::vector<Subscription>& subscriptions) {
+bool Clients::update_subscriptions(ConsumerGroup& group, const std::vector<Subscription>& subscriptions,
+                                   std::vector<std::string>& changed_topics) {
   bool changed = false;
   size_t bytes = 0;
   for (const Subscription& subscription : subscriptions) bytes += bytes_of(subscription);
@@ -45,6 +46,9 @@ bool Clients::update_subscriptions(ConsumerGroup& group, const std::vector<Subsc
       group.subscriptions.emplace(subscription.topic, std::make_shared<const Subscription>(subscription));
       changed = true;
     } else if (subscription.sub_version > it->second->sub_version) {
+      const bool is_same = subscription.sub_string == it->second->sub_string &&
+                           subscription.expression_type == it->second->expression_type;
+      if (!is_same) changed_topics.push_back(subscription.topic);
       it->second = std::make_shared<const Subscription>(subscription);
     }
   }
@@ -160,7 +164,7 @@ Registered Clients::register_consumer(const ConsumerHeartbeat& heartbeat, const 
       out.lacks_statement = group.subscriptions.empty();
     } else {
       set_statement(group, group.channels.find(channel_id)->second, std::move(statement));
-      out.changed = update_subscriptions(group, heartbeat.subscriptions) || out.changed;
+      out.changed = update_subscriptions(group, heartbeat.subscriptions, out.changed_topics) || out.changed;
     }
     if (out.changed && notify) told = due_notice(heartbeat.group, group);
   }

@@ -59,6 +59,8 @@ struct Registered {
   bool changed = false;          // the group's members or topics
   bool lacks_statement = false;  // it left its subscriptions out, and nobody here knows them
   std::string refusal;           // not empty: the heartbeat was not taken, and why
+  // Topics of which the group now wants other messages than before.
+  std::vector<std::string> changed_topics;
 };
 
 // What the guard has seen since the start.
@@ -178,7 +180,8 @@ class Clients {
   std::vector<std::string> consumer_groups_of(uint64_t channel_id) const;
   std::vector<std::string> producer_groups_of(uint64_t channel_id) const;
   static void remove_name(GroupsByChannel& table, uint64_t channel_id, std::string_view name);
-  bool update_subscriptions(ConsumerGroup& group, const std::vector<Subscription>& subscriptions);
+  bool update_subscriptions(ConsumerGroup& group, const std::vector<Subscription>& subscriptions,
+                            std::vector<std::string>& changed_topics);
   bool add_member(const std::string& name, ConsumerGroup& group, const ClientInfo& client);
   void forget_client_id(const std::string& name, ConsumerGroup& group, const ClientInfo& client, Leave how);
   void remove_consumer(std::string_view group, uint64_t channel_id, bool notify, Leave how, int64_t older_than_ms);

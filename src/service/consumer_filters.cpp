@@ -140,6 +140,7 @@ void ConsumerFilters::put(std::string_view group, const ConsumerFilterPtr& filte
     return;
   }
   bytes_ += filter->bytes;
+  if (filter->filter != nullptr) it->second.steps_max = std::max(it->second.steps_max, filter->filter->steps());
   it->second.emplace(filter->row.topic, filter);
   dirty_ = true;
 }
@@ -185,6 +186,12 @@ ConsumerFilterPtr ConsumerFilters::find(std::string_view topic, std::string_view
   if (it == groups_.end()) return nullptr;
   const auto row = it->second.find(topic);
   return row == it->second.end() ? nullptr : row->second;
+}
+
+size_t ConsumerFilters::steps_max(std::string_view group) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = groups_.find(group);
+  return it == groups_.end() ? 1 : it->second.steps_max;
 }
 
 bool RetryFilter::matches_record(const message::RecordView& record) const {

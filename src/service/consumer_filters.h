@@ -8,6 +8,7 @@
 // Limits:   bytes_max of texts and programs; what does not fit is not taken, with a warning.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -58,13 +59,17 @@ class ConsumerFilters {
 
   // nullptr: there is none, or its text is wrong.
   ConsumerFilterPtr find(std::string_view topic, std::string_view group) const;
+  // The most that any filter of the group has had, in steps of a program.
+  size_t steps_max(std::string_view group) const;
 
  private:
   struct StringHash {
     using is_transparent = void;
     size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
   };
-  using ByTopic = std::unordered_map<std::string, ConsumerFilterPtr, StringHash, std::equal_to<>>;
+  struct ByTopic : std::unordered_map<std::string, ConsumerFilterPtr, StringHash, std::equal_to<>> {
+    size_t steps_max = 1;
+  };
 
   void take(std::string_view group, const Subscription& subscription);
   ConsumerFilterPtr make(std::string_view group, const Subscription& subscription) const;
@@ -88,15 +93,18 @@ class ConsumerFilters {
 // for by the filter of the topic that it came from, and comes when there is none.
 class RetryFilter final : public Filter {
  public:
-  RetryFilter(const ConsumerFilters& filters, std::string_view group) : filters_(filters), group_(group) {}
+  RetryFilter(const ConsumerFilters& filters, std::string_view group)
+      : filters_(filters), group_(group), steps_(filters.steps_max(group)) {}
   bool matches_tags_code(int64_t) const override { return true; }
   bool needs_record() const override { return true; }
   bool matches_record(const message::RecordView& record) const override;
   bool matches_properties(const filter::PropertyList& properties) const override;
+  size_t steps() const override { return steps_; }
 
  private:
   const ConsumerFilters& filters_;
   const std::string group_;
+  const size_t steps_;
 };
 
 // All that filtering by groups needs, for whoever pulls or takes heartbeats.
@@ -104,6 +112,9 @@ struct Filtering {
   SqlPrograms programs;
   ConsumerFilters groups;
   FilteredCounts passed_over;
+  // Grows when a group has changed what it wants of a topic, after both tables say so. A pull that was planned before
+  // has an old filter.
+  std::atomic<uint64_t> changes{0};
   Filtering(FileSystem& files, const Clock& clock, const std::string& root_dir, ConsumerFilterSettings settings)
       : groups(files, clock, programs, root_dir, settings) {}
 };

@@ -25,6 +25,12 @@ class Filter : public store::MessageFilter {
   virtual std::span<const int32_t> tag_codes() const { return {}; }
   // How much work one message may be, in steps of a program.
   virtual size_t steps() const { return 1; }
+  // The same in units of about 10 ns, for a message whose longest property has so many bytes: a step may look at all of
+  // them.
+  static constexpr size_t property_bytes_per_unit = 16;
+  static int64_t units_per_step(size_t property_bytes) {
+    return static_cast<int64_t>(1 + property_bytes / property_bytes_per_unit);
+  }
   // When not null: only messages with these properties can match. It lives as long as the filter.
   virtual const filter::Requirement* requirement() const { return nullptr; }
 };

@@ -1,6 +1,7 @@
 #include "service/pull.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <spdlog/fmt/fmt.h>
 
@@ -11,6 +12,30 @@ namespace merlin::service {
 namespace {
 constexpr std::string_view faq = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
 constexpr int32_t unit_bytes = 20;  // in which maxFilterMessageSize counts
+
+// Shows messages to a filter until that has cost too much, and remembers which was the next one.
+class LimitedFilter final : public store::MessageFilter {
+ public:
+  explicit LimitedFilter(const Filter& filter) : filter_(filter), steps_(static_cast<int64_t>(filter.steps())) {}
+  bool matches_tags_code(int64_t tags_code) const override { return filter_.matches_tags_code(tags_code); }
+  bool needs_record() const override { return true; }
+  bool matches_record(const message::RecordView& record) const override {
+    if (units_left_ <= 0) {
+      if (!stopped_at_) stopped_at_ = record.queue_offset;
+      return false;
+    }
+    units_left_ -= steps_ * Filter::units_per_step(record.properties.size());
+    return filter_.matches_record(record);
+  }
+  // The first message that it was not shown, if there is one.
+  std::optional<int64_t> stopped_at() const { return stopped_at_; }
+
+ private:
+  const Filter& filter_;
+  const int64_t steps_;
+  mutable int64_t units_left_ = Pull::filter_units_max;
+  mutable std::optional<int64_t> stopped_at_;
+};
 }  // namespace
 
 Pull::Pull(std::string broker_ip, PullLimits limits, store::MessageStore& store, meta::TopicTable& topics,
@@ -64,6 +89,7 @@ Refusal Pull::plan(const PullRequest& request, PullPlan& out) const {
 }
 
 Refusal Pull::find_subscription(const PullRequest& request, const meta::SubscriptionGroup& group, PullPlan& out) const {
+  out.subscriptions_at = filtering_.changes.load(std::memory_order_acquire);
   if ((request.sys_flag & pull_flag::subscription) != 0) return use_carried_subscription(request, out);
   if (!clients_.has_consumer_group(request.group)) {
     return {Outcome::subscription_not_exist, fmt::format("the consumer's group info not exist{}", faq)};
@@ -143,8 +169,11 @@ std::shared_ptr<const Filter> Pull::filter_of_expression(const PullRequest& requ
   return std::make_shared<RetryFilter>(filtering_.groups, request.topic.substr(message::retry_prefix.size()));
 }
 
-bool Pull::renew_filter(const PullRequest& request, PullPlan& plan) const {
-  if (plan.filter == nullptr || (request.sys_flag & pull_flag::subscription) != 0) return false;
+bool Pull::subscription_changed(const PullRequest& request, PullPlan& plan) const {
+  const uint64_t now_at = filtering_.changes.load(std::memory_order_acquire);
+  if (plan.subscriptions_at == now_at) return false;
+  plan.subscriptions_at = now_at;
+  if ((request.sys_flag & pull_flag::subscription) != 0) return false;
   const auto subscription = clients_.subscription(request.group, request.topic);
   if (subscription == nullptr) return false;
   PullPlan now;
@@ -153,12 +182,20 @@ bool Pull::renew_filter(const PullRequest& request, PullPlan& plan) const {
   } else if (!use_known_expression(request, now).ok()) {
     return false;
   }
-  if (now.filter == plan.filter) return false;
-  plan.filter = std::move(now.filter);
-  return true;
+  return now.filter != plan.filter;
 }
 
-void Pull::read(const PullRequest& request, const PullPlan& plan, int64_t offset, store::GetResult& out,
+void Pull::begin_again(const PullRequest& request, const PullPlan& plan, store::GetResult& out) const {
+  out.bytes.clear();
+  out.cold = false;
+  out.status = store::GetStatus::no_matched_message;
+  out.message_count = 0;
+  out.next_begin_offset = request.queue_offset;
+  out.min_offset = store_.min_offset(plan.queue);
+  out.max_offset = store_.max_offset(plan.queue);
+}
+
+void Pull::read(const PullRequest& request, PullPlan& plan, int64_t offset, store::GetResult& out,
                 store::ReadMode mode) const {
   out.cold = false;
   if (reset_waits(request)) {
@@ -187,13 +224,25 @@ void Pull::read(const PullRequest& request, const PullPlan& plan, int64_t offset
     limits.count_max = std::min(limits.count_max, shown_max);
     limits.scanned_max = std::min(limits.scanned_max, shown_max * unit_bytes);
   }
-  store_.get(plan.queue, offset, limits, plan.filter.get(), out, mode);
+  // Records of light queues do not say their place in them.
+  if (plan.filter != nullptr && plan.filter->needs_record() && !message::is_lmq(request.topic)) {
+    const LimitedFilter filter(*plan.filter);
+    store_.get(plan.queue, offset, limits, &filter, out, mode);
+    if (filter.stopped_at()) out.next_begin_offset = std::min(out.next_begin_offset, *filter.stopped_at());
+  } else {
+    store_.get(plan.queue, offset, limits, plan.filter.get(), out, mode);
+  }
   if (out.cold) return;
   if (plan.filter != nullptr) {
-    const int64_t passed_over = out.next_begin_offset - request.queue_offset - out.message_count;
+    // A pull that is held is read more than once.
+    const int64_t counted_to = std::max(request.queue_offset, plan.counted_to);
+    const int64_t passed_over = out.next_begin_offset - counted_to - out.message_count;
     const bool is_read = out.status == store::GetStatus::found || out.status == store::GetStatus::no_matched_message ||
                          out.status == store::GetStatus::offset_overflow_one;
-    if (is_read && passed_over > 0) filtering_.passed_over.add(request.group, passed_over);
+    if (is_read && passed_over > 0) {
+      filtering_.passed_over.add(request.group, passed_over);
+      plan.counted_to = out.next_begin_offset;
+    }
   }
   stats_.add_get(out.status == store::GetStatus::found, out.message_count);
   if (out.message_count > 0) {

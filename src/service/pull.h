@@ -49,6 +49,8 @@ struct PullPlan {
   std::shared_ptr<const Filter> filter;
   int32_t topic_sys_flag = 0;
   int32_t group_sys_flag = 0;
+  uint64_t subscriptions_at = 0;  // Filtering::changes when the filter was found
+  int64_t counted_to = 0;         // what the filter has refused is counted up to here
 };
 
 // Numbers that may change while the broker runs.
@@ -66,8 +68,10 @@ struct PullLimits {
 
 class Pull {
  public:
-  // Of a program, over all messages that one pull shows it.
+  // Of a program, over all messages that one pull shows it; and with the lengths of their properties counted in, see
+  // Filter::units_per_step().
   static constexpr size_t filter_steps_max = size_t{128} * 1024;
+  static constexpr int64_t filter_units_max = int64_t{1} << 20;
 
   Pull(std::string broker_ip, PullLimits limits, store::MessageStore& store, meta::TopicTable& topics,
        meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, Clients& clients, Filtering& filtering,
@@ -77,10 +81,17 @@ class Pull {
   // Reads from `offset`, which is request.queue_offset or a place behind it: what lies between was filtered already.
   // A pending server-side reset of the queue is taken and answered instead of messages.
   // When the answer is cold nothing has been done yet: it is to be read again where waiting is allowed.
-  void read(const PullRequest& request, const PullPlan& plan, int64_t offset, store::GetResult& out,
+  void read(const PullRequest& request, PullPlan& plan, int64_t offset, store::GetResult& out,
             store::ReadMode mode) const;
-  // Of a pull that was held: takes the filter of a subscription that has changed meanwhile. True when it did.
-  bool renew_filter(const PullRequest& request, PullPlan& plan) const;
+  // Whether some group has changed a subscription since the plan was made.
+  bool may_be_outdated(const PullPlan& plan) const {
+    return filtering_.changes.load(std::memory_order_acquire) != plan.subscriptions_at;
+  }
+  // Of a pull that was held: whether its group wants other messages by now. False the next time, until it changes
+  // again.
+  bool subscription_changed(const PullRequest& request, PullPlan& plan) const;
+  // The answer that finds nothing, and makes the client begin at the same place with another pull.
+  void begin_again(const PullRequest& request, const PullPlan& plan, store::GetResult& out) const;
   // Apache's rule: the offset carried along is committed at the first look, not when a held pull is read again.
   void commit_carried_offset(const PullRequest& request) const;
   // True when a message or a reset has come since `result` was read: a held pull must look again.

@@ -2,11 +2,12 @@
 //
 // Owns:    nothing; it belongs to who made it.
 // Threads: from LongPoll::hold() until wake() is called or cancel() has said true it is LongPoll's: nobody else touches
-//          it, nor ends it. Only cancel() may be called any time.
+//          it, nor ends it. Only cancel() and look_soon() may be called any time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "service/message_filter.h"
 
@@ -24,6 +25,7 @@ class Waiter {
   int64_t offset = 0;              // waits for a message at or behind this offset
   const Filter* filter = nullptr;  // null: any
   int64_t deadline_ms = 0;         // wall clock
+  std::string_view group = {};     // for LongPoll::wake_group()
 
   // Called exactly once, unless cancelled, on the thread that found the reason and outside all locks. `begin` is the
   // offset from which on there is something to look at: what came before it was shown to the filter and did not match.
@@ -44,6 +46,7 @@ class Waiter {
   int64_t begin_ = 0;       // once taken out: of wake()
   bool is_held_ = false;    // it stands in a queue
   bool is_behind_ = false;  // messages at its offset came before it did: nothing is known of them
+  bool is_due_ = false;     // there was no budget to ask it or to let it look: it is in Shard::due, and in no index
 };
 
 }  // namespace merlin::service

@@ -163,6 +163,9 @@ void ClientsDoor::heartbeat(rpc::Request& request) {
     if (registered.lacks_statement) subscriptions_changed = true;
     if (!without_subscriptions && registered.refusal.empty()) {
       filtering_.groups.heartbeat(consumer.group, consumer.subscriptions);
+      // Pulls that are held were planned with what the group wanted before.
+      if (!registered.changed_topics.empty()) filtering_.changes.fetch_add(1, std::memory_order_release);
+      for (const std::string& topic : registered.changed_topics) subscription_changed_(consumer.group, topic);
     }
     if (refusal.empty()) refusal = std::move(registered.refusal);
   }

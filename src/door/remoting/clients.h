@@ -31,6 +31,10 @@ class ClientsDoor {
               meta::SubscriptionGroups& groups, service::Filtering& filtering, Rules rules);
   // Called after retry topics were created: registers it, or all topics when it is null, with the nameservers.
   void set_topic_created(std::function<void(const meta::TopicPtr&)> callback) { topic_created_ = std::move(callback); }
+  // Called with group and topic when a group wants other messages of a topic than before.
+  void set_subscription_changed(std::function<void(const std::string&, const std::string&)> callback) {
+    subscription_changed_ = std::move(callback);
+  }
   void connection_closed(uint64_t connection_id);
 
  private:
@@ -53,6 +57,7 @@ class ClientsDoor {
   service::Filtering& filtering_;
   const Rules rules_;
   std::function<void(const meta::TopicPtr&)> topic_created_;
+  std::function<void(const std::string&, const std::string&)> subscription_changed_;
 
  public:
   static constexpr rpc::Row<ClientsDoor> rows[] = {

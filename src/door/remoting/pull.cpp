@@ -14,7 +14,8 @@ struct PullDoor::Held final : service::Waiter {
   Held(PullDoor& its_door, net::Reactor& its_reactor, size_t its_place)
       : door(its_door), reactor(its_reactor), place(its_place) {}
 
-  void wake(service::Wake, int64_t begin) override {
+  void wake(service::Wake why, int64_t begin) override {
+    woken_by = why;
     read_from = begin;
     // Refused when the reactor has stopped, and then nobody waits.
     (void)reactor.post([this] { door.look_again(*this); });
@@ -36,11 +37,12 @@ struct PullDoor::Held final : service::Waiter {
   PullDoor& door;
   net::Reactor& reactor;
   size_t place;  // in ReactorState::all
-  std::string group, topic;
+  std::string group_name, topic;
   service::PullRequest request;
   service::PullPlan plan;
   StaticQueue mapped;
   rpc::Responder responder;
+  service::Wake woken_by = service::Wake::arrival;
   int64_t read_from = 0;  // what lies between request.queue_offset and it, the filter has refused
   // Of the connection's held pulls, or of the spare ones.
   HeldList* home = nullptr;
@@ -77,10 +79,10 @@ PullDoor::Held& PullDoor::keep(rpc::Request& request, const service::PullRequest
     held =
         state.all.emplace_back(std::make_unique<Held>(*this, request.connection().reactor(), state.all.size())).get();
   }
-  held->group = pull.group;
+  held->group_name = pull.group;
   held->topic = pull.topic;
   held->request = pull;
-  held->request.group = held->group;
+  held->request.group = held->group_name;
   held->request.topic = held->topic;
   held->request.subscription = {};  // the plan holds the filter
   held->request.expression_type = {};
@@ -245,18 +247,28 @@ void PullDoor::handle(rpc::Request& request) {
   answer(request, request.connection(), plan, mapped, pull.queue_offset, result);
 }
 
+bool PullDoor::wait(Held& held) {
+  net::Connection& connection = *held.responder.connection();
+  held.queue = held.plan.queue;
+  held.offset = held.read_from;
+  held.filter = held.plan.filter.get();
+  held.group = held.group_name;
+  held.enter(state_of(connection).held_by_connection[connection.id()]);
+  return long_poll_.hold(held);
+}
+
+// What came between the read and the registration woke nobody.
+bool PullDoor::is_news(const Held& held, const store::GetResult& result) const {
+  return pull_.moved_on(held.request, held.plan, result) || pull_.may_be_outdated(held.plan);
+}
+
 void PullDoor::hold(Held& held) {
   net::Connection& connection = *held.responder.connection();
   if (!connection.is_open()) return done(held);
-  ReactorState& state = state_of(connection);
-  held.queue = held.plan.queue;
-  held.offset = held.request.queue_offset;
-  held.filter = held.plan.filter.get();
-  held.enter(state.held_by_connection[connection.id()]);
-  const bool is_held = long_poll_.hold(held);
-  // A message or a reset that came between the read and the registration woke nobody: look again, now that we are
-  // registered.
-  if (is_held && !pull_.moved_on(held.request, held.plan, state.result)) return;
+  held.woken_by = service::Wake::arrival;
+  const bool is_held = wait(held);
+  if (!is_held) held.woken_by = service::Wake::deadline;
+  if (is_held && !is_news(held, state_of(connection).result)) return;
   if (!is_held || long_poll_.cancel(held)) look_again(held);
 }
 
@@ -276,12 +288,30 @@ void PullDoor::look_again(Held& held) {
   held.leave();
   net::Connection* connection = held.responder.connection();
   if (!connection->is_open()) return done(held);
-  // What an old subscription refused may be what a new one wants.
-  if (pull_.renew_filter(held.request, held.plan)) held.read_from = held.request.queue_offset;
   store::GetResult& result = state_of(*connection).result;
+  if (pull_.subscription_changed(held.request, held.plan)) {
+    // What the old one refused may be what the new one wants. Java's client compares what this pull brings with the
+    // tags that it had when it sent it, and drops the rest: it must send another one.
+    pull_.begin_again(held.request, held.plan, result);
+    return answer_held(held, result);
+  }
   pull_.read(held.request, held.plan, held.read_from, result, store::ReadMode::no_wait);
   if (result.cold) return read_cold(held);
-  answer_held(held, result);
+  if (held.woken_by == service::Wake::deadline || !found_nothing(held, result)) return answer_held(held, result);
+  held.read_from = result.next_begin_offset;
+  if (!wait(held)) {
+    held.leave();
+    return answer_held(held, result);
+  }
+  // Not at once: messages may come as fast as they are looked at.
+  if (is_news(held, result)) long_poll_.look_soon(held);
+}
+
+// It was woken before its filter was asked, and there is no more to look at.
+bool PullDoor::found_nothing(const Held& held, const store::GetResult& result) const {
+  if (result.next_begin_offset < result.max_offset || clock_.wall_ms() >= held.deadline_ms) return false;
+  return result.status == store::GetStatus::no_matched_message ||
+         outcome_of(held.mapped, held.read_from, result).code == rc::pull_not_found;
 }
 
 void PullDoor::answer_held(Held& held, const store::GetResult& result) {

@@ -69,7 +69,11 @@ class PullDoor {
              const StaticQueue& mapped);
   void done(Held& held);
   void hold(Held& held);
+  bool is_news(const Held& held, const store::GetResult& result) const;
   void look_again(Held& held);
+  bool found_nothing(const Held& held, const store::GetResult& result) const;
+  // Registers it to be read again from read_from on. False: the table is full.
+  bool wait(Held& held);
   void read_cold(Held& held);
   void cold_read(Held& held, const store::GetResult& result);
   void answer_held(Held& held, const store::GetResult& result);
