@@ -14,6 +14,7 @@ import java.util.stream.Collectors;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
+import org.apache.rocketmq.common.TopicConfig;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
@@ -25,11 +26,18 @@ import org.apache.rocketmq.common.message.MessageQueue;
  *
  * With storeType=defaultRocksDB neither opens the other's queue database: each builds its own from the log. Apache then
  * keeps topics, groups and offsets in databases, too: they are exported to JSON while it runs and moved away after it.
+ *
+ * Delayed messages wait at each exchange: who opens the store delivers them, once, after their time, and passes over those that had
+ * been delivered before, which both makes note in delayOffset.json.
  */
 public final class StoreExchange {
   private static final int QUEUES = 4;
   private static final String OURS = "BROKER_CMD";
   private static final String OTHER = "OTHER_BROKER_CMD";
+  /** The level of what waits at the exchange, and of what has been delivered before it; levels count from 1. */
+  private static final int WAITING_LEVEL = 3;
+  private static final int EARLY_LEVEL = 1;
+  private static final long[] DELAYS_MS = {0, 1_000, 5_000, 10_000};
   private static final String[][] RUNS = {
       {"other-to-ours-after-stop", OTHER, OURS}, {"ours-to-other-after-stop", OURS, OTHER},
       {"other-to-ours-after-kill", OTHER, OURS}, {"ours-to-other-after-kill", OURS, OTHER},
@@ -47,6 +55,9 @@ public final class StoreExchange {
   private final List<Message> unconsumed = new ArrayList<>();
   private final Map<String, String> places = new HashMap<>();
   private final List<String> keys = new ArrayList<>();
+  private final String delayedTopic;
+  private final List<Message> delayed = new ArrayList<>();
+  private long firstWaitingAt;
 
   private StoreExchange(Cluster cluster, String name, int count) {
     this.cluster = cluster;
@@ -54,6 +65,7 @@ public final class StoreExchange {
     this.store = cluster.stores.resolve(name);
     this.count = count;
     this.topic = "T_" + name.replace('-', '_');
+    this.delayedTopic = topic + "_delayed";
     this.brokerName = "broker-" + name;
     this.group = "G_" + name.replace('-', '_');
   }
@@ -103,7 +115,7 @@ public final class StoreExchange {
     // Small files, so that several are handed over; both makes get the same sizes.
     Cluster.Broker broker = cluster.new Broker(turn, store, Map.of("brokerName", brokerName, "mappedFileSizeCommitLog",
         String.valueOf(4 << 20), "mappedFileSizeConsumeQueue", "6000", "autoCreateTopicEnable", "false", "storeType",
-        rocks ? "defaultRocksDB" : "default"), variable);
+        rocks ? "defaultRocksDB" : "default", "flushDelayOffsetInterval", "1000"), variable);
     cluster.brokers.add(0, broker);
     broker.process.start();
     Check.settles(75_000, () -> Check.that(Routes.brokers(cluster.namesrvAddr()).contains(brokerName + "@" + broker.addr()),
@@ -115,28 +127,40 @@ public final class StoreExchange {
     Cluster.Broker first = open(name + "-1-writes", writer);
     try (Bed bed = new Bed(cluster, name)) {
       // createTopic() looks for the broker name in the route, and that is not the name of the process here.
-      bed.api().createTopic(first.addr(), "TBW102", new org.apache.rocketmq.common.TopicConfig(topic, QUEUES, QUEUES, 6), Bed.CALL_MS);
-      Check.settles(10_000, () -> Routes.route(bed.api(), topic));
+      bed.api().createTopic(first.addr(), "TBW102", new TopicConfig(topic, QUEUES, QUEUES, 6), Bed.CALL_MS);
+      bed.api().createTopic(first.addr(), "TBW102", new TopicConfig(delayedTopic, 2, 2, 6), Bed.CALL_MS);
+      Check.settles(30_000, () -> Routes.route(bed.api(), topic));
+      Check.settles(30_000, () -> Routes.route(bed.api(), delayedTopic));
+      sendDelayed(bed, EARLY_LEVEL);
       Inbox inbox = new Inbox();
       DefaultMQPushConsumer consumer = PushScenarios.start(bed, group, topic, "*", inbox);
       send(bed.producer(), count / 2);
       Inbox.expect(sent, inbox);
       // The broker writes offsets down every five seconds; a killed one must have had the chance.
+      PushScenarios.awaitConsumed(bed, consumer, topic);
+      verifyDelayed(bed);
       consumer.shutdown();
       if (crash) {
         Thread.sleep(7_000);
+        // Not before the delivered copies are on the disk does MerlinMQ note how far it is: up to ten seconds when nothing else comes.
+        Check.settles(30_000, () -> {
+          String noted = Files.readString(store.resolve("config").resolve("delayOffset.json")).replaceAll("\\s", "");
+          Check.that(noted.contains(EARLY_LEVEL + ":" + delayed.size()), "the positions on disk: %s", noted.replace("%", "%%"));
+        });
       }
       List<Message> before = new ArrayList<>(sent);
       send(bed.producer(), count - count / 2);
       unconsumed.addAll(sent);
       unconsumed.removeAll(before);
       exportConfig(bed, first, writer);
+      sendDelayed(bed, WAITING_LEVEL);
     }
     if (crash) {
       first.process.kill();
     } else {
       first.stop();
     }
+    checkWaiting(name);
     moveConfigDatabases();
 
     forgetQueues(reader);
@@ -146,15 +170,21 @@ public final class StoreExchange {
       Inbox inbox = new Inbox();
       DefaultMQPushConsumer consumer = PushScenarios.start(bed, group, topic, "*", inbox);
       Inbox.expect(unconsumed, inbox);
+      PushScenarios.awaitConsumed(bed, consumer, topic);
       consumer.shutdown();
+      verifyDelayed(bed);
+      sendDelayed(bed, EARLY_LEVEL);
       unconsumed.clear();
       List<Message> before = new ArrayList<>(sent);
       send(bed.producer(), 200);
       unconsumed.addAll(sent);
       unconsumed.removeAll(before);
       exportConfig(bed, second, reader);
+      verifyDelayed(bed);
+      sendDelayed(bed, WAITING_LEVEL);
     }
     second.stop();
+    checkWaiting(name);
     moveConfigDatabases();
 
     forgetQueues(writer);
@@ -164,6 +194,7 @@ public final class StoreExchange {
       Inbox inbox = new Inbox();
       PushScenarios.start(bed, group, topic, "*", inbox);
       Inbox.expect(unconsumed, inbox);
+      verifyDelayed(bed);
     }
     third.stop();
   }
@@ -201,6 +232,38 @@ public final class StoreExchange {
       if (Files.isDirectory(database)) {
         Files.move(database, store.resolve("config").resolve(name + ".moved-" + System.nanoTime()));
       }
+    }
+  }
+
+  private void sendDelayed(Bed bed, int level) throws Exception {
+    DefaultMQProducer producer = bed.producer();
+    firstWaitingAt = System.currentTimeMillis();
+    for (int i = 0; i < 6; i++) {
+      Message message = Mail.make(delayedTopic, "delayed");
+      message.setDelayTimeLevel(level);
+      producer.send(message);
+      delayed.add(message);
+    }
+  }
+
+  /** The broker has ended: a machine that was slow with it leaves nothing to be seen. */
+  private void checkWaiting(String name) {
+    long tookMs = System.currentTimeMillis() - firstWaitingAt;
+    if (tookMs >= DELAYS_MS[WAITING_LEVEL]) {
+      System.err.println(name + ": the broker ended " + tookMs + " ms after the delayed messages, which may have been delivered before");
+    }
+  }
+
+  /** Every delayed message that was sent is there, once, and was not there before its time. */
+  private void verifyDelayed(Bed bed) throws Exception {
+    Check.settles(75_000, () -> Mail.verifyAll(delayed, bed.readAll(delayedTopic)));
+    // Whoever begins from the start delivers at once what was delivered long ago.
+    Thread.sleep(1_000);
+    List<MessageExt> got = bed.readAll(delayedTopic);
+    Mail.verifyAll(delayed, got);
+    for (MessageExt message : got) {
+      long waited = message.getStoreTimestamp() - message.getBornTimestamp();
+      Check.that(waited >= DELAYS_MS[message.getDelayTimeLevel()], "level %d waited %d ms", message.getDelayTimeLevel(), waited);
     }
   }
 
