@@ -97,7 +97,7 @@ func retry(b *bed) error {
 	if _, err := sendAll(p, topic, "t", "retry", 1); err != nil {
 		return err
 	}
-	return settles(60*time.Second, func() error {
+	return settles(100*time.Second, func() error {
 		mutex.Lock()
 		defer mutex.Unlock()
 		if fmt.Sprint(times) != "[0 1 2]" {
@@ -201,7 +201,7 @@ func orderLeave(b *bed) error {
 	}
 	// This client keeps the locks of queues that it passes on, so the other one may have to wait until they expire: 60 s, and up to
 	// 20 s until it tries again.
-	if err := settles(100*time.Second, func() error { return l.inOrder(4, 20) }); err != nil {
+	if err := settles(150*time.Second, func() error { return l.inOrder(4, 20) }); err != nil {
 		return err
 	}
 	if err := leaves.Shutdown(); err != nil {
@@ -210,7 +210,7 @@ func orderLeave(b *bed) error {
 	if err := sendToQueues(p, topic, "broker-a", 4, 20); err != nil {
 		return err
 	}
-	return settles(100*time.Second, func() error { return l.inOrder(4, 40) })
+	return settles(150*time.Second, func() error { return l.inOrder(4, 40) })
 }
 
 func broadcast(b *bed) error {
@@ -254,6 +254,15 @@ func offsets(b *bed) error {
 	if err := expectOnce(first, sent); err != nil {
 		return err
 	}
+	// The client notes an offset when the listener has returned.
+	if err := settles(60*time.Second, func() error {
+		if behind, known := c.GetOffsetDiffMap()[topic]; !known || behind != 0 {
+			return fmt.Errorf("%d messages are not noted as consumed", behind)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
 	if err := c.Shutdown(); err != nil {
 		return err
 	}
@@ -288,7 +297,7 @@ func pullFrom(b *bed) error {
 	}
 	b.closers = append(b.closers, func() { _ = c.Shutdown() })
 	queue := &primitive.MessageQueue{Topic: topic, BrokerName: "broker-a", QueueId: 0}
-	return settles(20*time.Second, func() error {
+	return settles(60*time.Second, func() error {
 		result, err := c.PullFrom(context.Background(), queue, 3, 5)
 		if err != nil {
 			return err
@@ -334,7 +343,7 @@ func requestReply(b *bed) error {
 	}
 	// The client tells brokers that it is there every 30 s, and those only whose routes it has asked for by then. Before that, no broker
 	// knows where an answer should go.
-	return settles(70*time.Second, func() error {
+	return settles(100*time.Second, func() error {
 		answer, err := asker.Request(context.Background(), 3*time.Second, message(topic, "t", "question"))
 		if err == nil && string(answer.Body) != "answer to question" {
 			return fmt.Errorf("the answer is %s", answer.Body)
