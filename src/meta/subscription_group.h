@@ -109,6 +109,8 @@ class SubscriptionGroups : private TableContent {
   bool contains(std::string_view name) const { return find(name) != nullptr; }
   std::vector<GroupPtr> all() const;  // sorted by name
   size_t size() const;
+  // Grows with every change of any group: callers that keep a GroupPtr compare it.
+  uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
   DataVersion version() const;
 
   // Creates or replaces; attributes hold changes ("+k", "-k"). Errc::invalid for attributes, in Apache's words.
@@ -146,7 +148,7 @@ class SubscriptionGroups : private TableContent {
   Status write_json_of(std::span<const GroupPtr> groups, const std::string& forbidden, const Sink& sink) const;
   Status apply(const JournalLine& line);
   Status apply_forbidden(const JournalLine& line);
-  uint64_t change_count() const override { return generation_.load(std::memory_order_acquire); }
+  uint64_t change_count() const override { return generation(); }
   size_t row_count() const override { return size(); }
   Status write_json(const Sink& sink) const override;
   void take_changes(std::string& lines) override;

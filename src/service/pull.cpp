@@ -51,21 +51,67 @@ Pull::Pull(std::string broker_ip, PullLimits limits, store::MessageStore& store,
       filtering_(filtering),
       stats_(stats) {}
 
-Refusal Pull::plan(const PullRequest& request, PullPlan& out) const {
+PullCache::Topic* Pull::topic_of(std::string_view name, PullCache& cache) const {
+  if (topics_.is_light(name)) {
+    cache.light_topic.config = topics_.find(name);
+    return &cache.light_topic;
+  }
+  const uint64_t generation = topics_.generation();
+  if (generation != cache.topics_generation || cache.topics.size() > PullCache::names_max ||
+      cache.queue_count > PullCache::queues_max) {
+    cache.topics.clear();
+    cache.last_topic = nullptr;
+    cache.queue_count = 0;
+    cache.topics_generation = generation;
+  }
+  if (cache.last_topic != nullptr && cache.last_topic->first == name) return &cache.last_topic->second;
+  auto it = cache.topics.find(name);
+  if (it == cache.topics.end()) {
+    meta::TopicPtr config = topics_.find(name);
+    if (config == nullptr) return nullptr;
+    const auto queues = static_cast<size_t>(std::max(config->read_queue_nums, 0));
+    cache.queue_count += queues;
+    it = cache.topics.emplace(std::string(name), PullCache::Topic{std::move(config), {}}).first;
+    it->second.queues.resize(queues);
+  }
+  cache.last_topic = &*it;
+  return &it->second;
+}
+
+const meta::SubscriptionGroup* Pull::group_of(std::string_view name, PullCache& cache) const {
+  const uint64_t generation = groups_.generation();
+  if (generation != cache.groups_generation || cache.groups.size() > PullCache::names_max) {
+    cache.groups.clear();
+    cache.last_group = nullptr;
+    cache.groups_generation = generation;
+  }
+  if (cache.last_group != nullptr && cache.last_group->first == name) return cache.last_group->second.get();
+  auto it = cache.groups.find(name);
+  if (it == cache.groups.end()) {
+    meta::GroupPtr group = groups_.find_or_create(name);
+    if (group == nullptr) return nullptr;
+    it = cache.groups.emplace(std::string(name), std::move(group)).first;
+  }
+  cache.last_group = &*it;
+  return it->second.get();
+}
+
+Refusal Pull::plan(const PullRequest& request, PullCache& cache, PullPlan& out) const {
   if ((limits_.broker_permission.load(std::memory_order_relaxed) & meta::perm_read) == 0) {
     return {Outcome::no_permission, fmt::format("the broker[{}] pulling message is forbidden", broker_ip_)};
   }
-  const auto group = groups_.find_or_create(request.group);
-  if (!group) {
+  const meta::SubscriptionGroup* group = group_of(request.group, cache);
+  if (group == nullptr) {
     return {Outcome::group_not_exist, fmt::format("subscription group [{}] does not exist, {}", request.group, faq)};
   }
   if (!group->consume_enable) {
     return {Outcome::no_permission, fmt::format("subscription group no permission, {}", request.group)};
   }
-  const auto topic = topics_.find(request.topic);
-  if (!topic) {
+  PullCache::Topic* const cached = topic_of(request.topic, cache);
+  if (cached == nullptr) {
     return {Outcome::topic_not_exist, fmt::format("topic[{}] not exist, apply first please! {}", request.topic, faq)};
   }
+  const meta::TopicConfig* const topic = cached->config.get();
   if ((topic->perm & meta::perm_read) == 0) {
     return {Outcome::no_permission, fmt::format("the topic[{}] pulling message is forbidden", request.topic)};
   }
@@ -77,8 +123,14 @@ Refusal Pull::plan(const PullRequest& request, PullPlan& out) const {
   if (Refusal r = find_subscription(request, *group, out); !r.ok()) return r;
   out.topic_sys_flag = topic->topic_sys_flag;
   out.group_sys_flag = group->group_sys_flag;
+  return find_queue(request, *cached, out);
+}
+
+Refusal Pull::find_queue(const PullRequest& request, PullCache::Topic& topic, PullPlan& out) const {
   if (!topics_.is_light(request.topic)) {
-    out.queue = store_.queue(request.topic, request.queue_id, topic->is_batch_queue());
+    const store::ConsumeQueue*& queue = topic.queues[static_cast<size_t>(request.queue_id)];
+    if (queue == nullptr) queue = store_.queue(request.topic, request.queue_id, topic.config->is_batch_queue());
+    out.queue = queue;
     return {};
   }
   // One that nobody has sent to is made, too: a pull may wait in it.

@@ -9,9 +9,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "meta/consumer_offsets.h"
 #include "meta/subscription_group.h"
+#include "meta/text_map.h"
 #include "meta/topic_config.h"
 #include "service/broker_stats.h"
 #include "service/clients.h"
@@ -41,6 +43,27 @@ struct PullRequest {
   std::string_view expression_type;
   int64_t sub_version = 0;
   std::string_view remote_text;
+};
+
+// What the pulls of one thread asked for before, until any topic or group changes: their checks take no lock then.
+struct PullCache {
+  static constexpr size_t names_max = 4096;     // topics, and groups; all are forgotten beyond it
+  static constexpr size_t queues_max = 65'536;  // of all topics together; likewise
+  struct Topic {
+    meta::TopicPtr config;
+    std::vector<const store::ConsumeQueue*> queues;  // by id, as they were asked for
+  };
+  using Topics = meta::TextMap<Topic>;
+  using Groups = meta::TextMap<meta::GroupPtr>;
+
+  Topics topics;
+  Topics::value_type* last_topic = nullptr;
+  uint64_t topics_generation = 0;
+  size_t queue_count = 0;
+  Topic light_topic;  // the light queue that is asked for
+  Groups groups;
+  Groups::value_type* last_group = nullptr;
+  uint64_t groups_generation = 0;
 };
 
 // What the checks found out; enough to read again later without repeating them.
@@ -77,7 +100,7 @@ class Pull {
        meta::SubscriptionGroups& groups, meta::ConsumerOffsets& offsets, Clients& clients, Filtering& filtering,
        BrokerStats& stats);
 
-  Refusal plan(const PullRequest& request, PullPlan& out) const;
+  Refusal plan(const PullRequest& request, PullCache& cache, PullPlan& out) const;
   // Reads from `offset`, which is request.queue_offset or a place behind it: what lies between was filtered already.
   // A pending server-side reset of the queue is taken and answered instead of messages.
   // When the answer is cold nothing has been done yet: it is to be read again where waiting is allowed.
@@ -98,6 +121,9 @@ class Pull {
   bool moved_on(const PullRequest& request, const PullPlan& plan, const store::GetResult& result) const;
 
  private:
+  PullCache::Topic* topic_of(std::string_view name, PullCache& cache) const;
+  const meta::SubscriptionGroup* group_of(std::string_view name, PullCache& cache) const;
+  Refusal find_queue(const PullRequest& request, PullCache::Topic& topic, PullPlan& out) const;
   Refusal find_subscription(const PullRequest& request, const meta::SubscriptionGroup& group, PullPlan& out) const;
   bool reset_waits(const PullRequest& request) const;
   Refusal check_enabled(std::string_view expression_type) const;

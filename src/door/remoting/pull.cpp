@@ -228,8 +228,11 @@ void PullDoor::handle(rpc::Request& request) {
   pull.commit_offset = mapped.to_physical(pull.commit_offset);
 
   service::PullPlan plan;
-  if (const service::Refusal refusal = pull_.plan(pull, plan); !refusal.ok()) return refuse(request, refusal);
-  store::GetResult& result = state_of(request.connection()).result;
+  ReactorState& state = state_of(request.connection());
+  if (const service::Refusal refusal = pull_.plan(pull, state.cache, plan); !refusal.ok()) {
+    return refuse(request, refusal);
+  }
+  store::GetResult& result = state.result;
   pull_.read(pull, plan, pull.queue_offset, result, store::ReadMode::no_wait);
   // Who is being sent elsewhere says where it came from.
   if (result.status != store::GetStatus::offset_reset) pull_.commit_carried_offset(pull);

@@ -58,6 +58,7 @@ class PullDoor {
   };
   struct ReactorState {
     store::GetResult result;
+    service::PullCache cache;
     std::vector<std::unique_ptr<Held>> all;  // in use and spare
     Held* spare = nullptr;
     size_t spare_count = 0;

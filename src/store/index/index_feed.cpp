@@ -11,9 +11,9 @@ IndexFeed::IndexFeed(size_t items)
       entries_(std::make_unique_for_overwrite<IndexEntry[]>(mask_ + 1)) {}
 
 void IndexFeed::prepare(std::span<AppendItem> items) {
-  // Of a burst most go to one topic, and end with the same properties of the broker.
-  std::string_view topic;
-  int32_t topic_hash = 0;
+  // Most go to the topic of the one before, and end with the same properties of the broker.
+  thread_local std::string topic;
+  thread_local int32_t topic_hash = 0;
   for (AppendItem& item : items) {
     const message::RecordSpec& spec = item.spec;
     KeyHashes& keys = item.keys;

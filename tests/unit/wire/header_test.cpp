@@ -90,6 +90,35 @@ TEST(Header, a_value_that_does_not_parse_is_refused) {
   }
 }
 
+// Digits are read eight and written two at a time: all lengths, and what is no digit at each place.
+TEST(Header, numbers_of_all_lengths) {
+  std::vector<int64_t> values = {0, INT64_MAX, INT64_MIN, INT32_MAX, INT32_MIN};
+  for (int64_t power = 1; power <= INT64_MAX / 10; power *= 10) {
+    for (const int64_t value : {power - 1, power, power + 1, power * 9, 1'234'567'890'123'456'789 % power}) {
+      values.push_back(value);
+      values.push_back(-value);
+    }
+  }
+  for (const int64_t value : values) {
+    const std::string text = std::to_string(value);
+    int64_t read = -1;
+    EXPECT_TRUE(detail::parse_integer(std::string_view(text), read)) << text;
+    EXPECT_EQ(read, value);
+    for (size_t at = 0; at < text.size(); ++at) {
+      for (const char c : {'/', ':', ' ', '?', '\xFF', '\0'}) {
+        std::string bad = text;
+        bad[at] = c;
+        EXPECT_FALSE(detail::parse_integer(std::string_view(bad), read)) << bad;
+      }
+    }
+    Buffer out;
+    CommandWriter w(out, Serialization::json, CommandHead{});
+    w.field("n", value);
+    w.finish(0);
+    EXPECT_NE(as_text(out.view()).find("{\"n\":\"" + text + "\"}"), std::string_view::npos) << text;
+  }
+}
+
 TEST(Header, a_header_without_fields_takes_anything) {
   EXPECT_TRUE(decode_header<Nothing>(command({})).ok());
   EXPECT_TRUE(decode_header<Nothing>(command(all)).ok());
