@@ -98,7 +98,8 @@ TEST(reactor, timers_keep_their_order_and_posted_work_need_not_wait_for_them) {
     ASSERT_TRUE(eventually([&] { return ran.load(); })) << i;
   }
   reactor.stop();
-  EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
+  // A machine that was away for 20 ms finds both timers due, and then the posted work is the last.
+  EXPECT_TRUE(order == (std::vector<int>{1, 2, 3}) || order == (std::vector<int>{1, 3, 2}));
 }
 
 TEST(reactor, many_threads_post) {
