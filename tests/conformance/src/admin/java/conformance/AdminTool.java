@@ -12,8 +12,8 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import org.apache.commons.cli.CommandLine;
-import org.apache.commons.cli.DefaultParser;
 import org.apache.commons.cli.Options;
+import org.apache.commons.cli.PosixParser;
 import org.apache.rocketmq.srvutil.ServerUtil;
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 import org.apache.rocketmq.tools.command.SubCommand;
@@ -97,7 +97,7 @@ final class AdminTool {
    */
   private static boolean execute(SubCommand command, List<String> words) throws Exception {
     Options options = command.buildCommandlineOptions(ServerUtil.buildCommandlineOptions(new Options()));
-    CommandLine line = new DefaultParser().parse(options, words.toArray(new String[0]));
+    CommandLine line = new PosixParser().parse(options, words.toArray(new String[0]));
     try {
       command.execute(line, options, null);
       return true;
