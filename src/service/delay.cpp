@@ -187,11 +187,12 @@ int64_t Delay::deliver_level(Level& level, int64_t now_ms, int64_t announced_end
 int64_t Delay::deliver_found(Level& level, int64_t now_ms) {
   burst_.clear();
   offsets_.clear();
+  put_off_ = 0;
   Refusal stopped;
-  int64_t passed = collect(level, stopped);
+  int64_t passed = collect(level);
   const int64_t log_end = burst_.empty() ? 0 : produce_.append(burst_);
   found_.bytes.clear();
-  // The first that was not stored is where it stands, also when the burst ended in front of one that has no place.
+  // The first that was not stored is where it stands.
   for (size_t i = 0; i < burst_.items.size(); ++i) {
     const store::AppendItem& item = burst_.items[i];
     if (item.code == store::AppendCode::ok) continue;
@@ -211,8 +212,8 @@ int64_t Delay::deliver_found(Level& level, int64_t now_ms) {
   return now_ms;
 }
 
-// Puts what was found into the burst; returns the offset behind it. `stopped` says why it does not go on there for now.
-int64_t Delay::collect(const Level& level, Refusal& stopped) {
+// Puts what was found into the burst; returns the offset behind it.
+int64_t Delay::collect(const Level& level) {
   int64_t passed = level.position;
   for (const ByteView slice : found_.bytes.slices) {
     for (ByteView rest = slice; !rest.empty();) {
@@ -223,17 +224,15 @@ int64_t Delay::collect(const Level& level, Refusal& stopped) {
         return passed + 1;
       }
       rest = rest.subspan(static_cast<size_t>(record->total_size));
-      stopped = add_to_burst(level, *record);
-      if (!stopped.ok()) return record->queue_offset;
+      add_to_burst(level, *record);
       passed = record->queue_offset + 1;
     }
   }
   return passed;
 }
 
-// A message without a place to go is passed: Apache's broker does so, too, and nobody can repair it. A limit that is
-// reached (light queues) may be raised: such a message waits.
-Refusal Delay::add_to_burst(const Level& level, const message::RecordView& record) {
+// A message without a place to go is passed: Apache's broker does so, too, and nobody can repair it.
+void Delay::add_to_burst(const Level& level, const message::RecordView& record) {
   namespace p = message::property;
   StoredCopy copy;
   copy.record = &record;
@@ -253,14 +252,36 @@ Refusal Delay::add_to_burst(const Level& level, const message::RecordView& recor
   } else {
     refusal = produce_.add_copy(copy, burst_);
   }
-  if (refusal.outcome == Outcome::system_error) return refusal;
+  if (refusal.outcome == Outcome::system_error) refusal = put_off(level, copy, std::move(refusal));
   if (refusal.ok()) {
     offsets_.push_back(record.queue_offset);
-    return {};
+    return;
   }
   log_error("delay", "delayed message {} of level {}, for queue \"{}\" of topic \"{}\", cannot be delivered: {}",
             record.queue_offset, level.number, queue_text, copy.topic, refusal.remark);
-  return {};
+}
+
+// The next level that is long enough, or just the next; 0 behind the last. It grows, so a message comes to an end.
+// Those of levels that are gone go on in the last.
+int32_t Delay::level_behind(const Level& level) const {
+  const auto behind = static_cast<size_t>(level.number);  // the index of the next one
+  if (behind > level_ms_.size()) return static_cast<int32_t>(level_ms_.size());
+  for (size_t i = behind; i < level_ms_.size(); ++i) {
+    if (level_ms_[i] >= put_off_ms_min) return static_cast<int32_t>(i) + 1;
+  }
+  return behind < level_ms_.size() ? level.number + 1 : 0;
+}
+
+// A limit that is reached (light queues) may be raised, or others may go: the message waits once more. Apache's broker
+// has no such limit; what it cannot store holds its level.
+Refusal Delay::put_off(const Level& level, StoredCopy copy, Refusal why) {
+  copy.delay_level = level_behind(level);
+  if (copy.delay_level == 0) return why;
+  if (put_off_++ == 0) {
+    log_warn("delay", "level {}, message {} and what follows like it: {}; they wait again, in level {}", level.number,
+             copy.record->queue_offset, why.remark, copy.delay_level);
+  }
+  return produce_.add_copy(copy, burst_);
 }
 
 void Delay::move(Level& level, int64_t position, int64_t log_end) {

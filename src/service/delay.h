@@ -7,7 +7,8 @@
 // Survives: through DelayPositions: a crash delivers again what came after the last written position, never less.
 // Fails:    a delivery that the store refuses, or a queue that cannot be read, is tried again at the same place after
 //           pauses that grow to pause_ms_max; the other levels go on. A message that can never be delivered (damaged,
-//           no place to go) is logged with its offset and passed.
+//           no place to go) is logged with its offset and passed. One that finds no light queue, because they are full,
+//           waits again, one level further each time, and is given up behind the last: no other message waits for it.
 // Limits:   levels delay_levels_max; a burst of burst_messages_max messages and burst_bytes_max at a time, then the
 // next
 //           level has its turn.
@@ -39,6 +40,8 @@ class Delay final : public DelayedListener {
   static constexpr int64_t unseen_pause_ms = 10;
   // The thread sleeps no longer, in case that the wall clock is set while it does.
   static constexpr int64_t sleep_ms_max = 1'000;
+  // What finds no light queue waits so long at least until it is tried again, where a level is long enough.
+  static constexpr int64_t put_off_ms_min = 60'000;
 
   // `level_ms`: what the levels mean by now; messages keep the time that they got when they were stored.
   Delay(std::vector<int64_t> level_ms, const Clock& clock, store::MessageStore& store, Produce& produce,
@@ -81,8 +84,10 @@ class Delay final : public DelayedListener {
   int64_t wait_ms_max(const Level& level) const;
   int64_t deliver_level(Level& level, int64_t now_ms, int64_t announced_end);
   int64_t deliver_found(Level& level, int64_t now_ms);
-  int64_t collect(const Level& level, Refusal& stopped);
-  Refusal add_to_burst(const Level& level, const message::RecordView& record);
+  int64_t collect(const Level& level);
+  void add_to_burst(const Level& level, const message::RecordView& record);
+  int32_t level_behind(const Level& level) const;
+  Refusal put_off(const Level& level, StoredCopy copy, Refusal why);
   void move(Level& level, int64_t position, int64_t log_end);
   int64_t pause(Level& level, int64_t now_ms, const std::string& why);
 
@@ -96,6 +101,7 @@ class Delay final : public DelayedListener {
   store::GetResult found_;
   ProduceBurst burst_;
   std::vector<int64_t> offsets_;  // in the level's queue, of the items of burst_
+  int64_t put_off_ = 0;           // messages of burst_
 
   std::mutex mutex_;
   std::condition_variable wake_;

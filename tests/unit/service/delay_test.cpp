@@ -211,7 +211,58 @@ TEST_F(DelayTest, AFullDiskIsWaitedForAtTheSamePlace) {
   life->close();
 }
 
-// Two reasons to stop in one burst: the message behind has no place for now, and the disk takes none at all.
+// One stands by hand in level 1 for a light queue that does not exist: it was there when its producer sent.
+void put_for_light_queue(Life& life, std::string_view topic) {
+  Buffer scratch;
+  store::AppendItem item;
+  item.spec.topic = message::schedule_topic;
+  const std::string properties =
+      "DELAY\1"
+      "1\2REAL_TOPIC\1" +
+      std::string(topic) +
+      "\2REAL_QID\1"
+      "0\2";
+  item.spec.properties = properties;
+  item.spec.body = as_bytes(std::string_view("by hand"));
+  item.spec.born_host = item.spec.store_host = *HostPort::from_ip("127.0.0.1", 1);
+  item.queue = life.store.queue(message::schedule_topic, 0);
+  life.store.append({&item, 1}, scratch);
+  ASSERT_EQ(item.code, store::AppendCode::ok);
+}
+
+TEST_F(DelayTest, WhatFindsNoLightQueueWaitsAgainAndHoldsNobody) {
+  const auto life = begin({.level_ms = {1'000, 2'000, 60'000, 120'000}});
+  life->topics.set_light_queues(true);
+  ASSERT_TRUE(life->send_delayed("%LMQ%known", "known", 1).ok());
+  put_for_light_queue(*life, "%LMQ%other");
+  put_for_light_queue(*life, "%LMQ%never");
+  ASSERT_TRUE(life->send_delayed("T", "behind them", 1).ok());
+  life->store.set_light_queues_max(1);
+  clock.advance_ms(1'000);
+  life->deliver();
+  EXPECT_THAT(life->bodies("%LMQ%known"), ElementsAre("known"));
+  EXPECT_THAT(life->bodies("T"), ElementsAre("behind them"));
+  EXPECT_EQ(life->positions.position(1), 4);
+  EXPECT_EQ(life->read(message::schedule_topic, 2).size(), 2U) << "the next level of a minute or more";
+  clock.advance_ms(60'000);
+  life->deliver();
+  EXPECT_EQ(life->read(message::schedule_topic, 3).size(), 2U);
+  life->store.set_light_queues_max(2);
+  clock.advance_ms(120'000);
+  life->deliver();
+  EXPECT_THAT(life->bodies("%LMQ%other"), ElementsAre("by hand")) << "there was room for one more";
+  EXPECT_EQ(life->positions.position(4), 2) << "the other is given up behind the last level";
+  clock.advance_ms(240'000);
+  life->deliver();
+  for (int32_t level = 0; level < 4; ++level) {
+    EXPECT_EQ(life->read(message::schedule_topic, level).size(),
+              (std::vector<size_t>{4, 0, 2, 2}[static_cast<size_t>(level)]))
+        << level;
+  }
+  life->close();
+}
+
+// The disk takes nothing, and the message behind has no place for now: neither passes the other.
 TEST_F(DelayTest, WhatTheDiskRefusesIsNotPassedBecauseAnotherWaits) {
   const auto life = begin();
   life->topics.set_light_queues(true);
