@@ -143,7 +143,7 @@ struct Broker::Parts {
         admin_door(s, std::move(config_path), f, c, store, stats, long_poll, workers),
         relay_door(s.text("brokerName"), relay, store, topics, groups),
         stats_door(s.text("brokerName"), s.text("brokerIP1") + ":" + std::to_string(s.int32("listenPort")), store,
-                   topics, clients, offsets, offset_admin, stats),
+                   topics, clients, offsets, offset_admin, stats, filtering.groups),
         retry_door(retry, delay, store, s.int32("syncFlushTimeout")) {}
 
   void connect();
@@ -198,6 +198,7 @@ void Broker::Parts::connect() {
   produce.set_resend_rules(&resend_rules);
   retry.set_sent_back(
       [this](std::string_view group, std::string_view topic) { stats.table().sent_back(group, topic); });
+  retry.set_given_up([this](std::string_view group, std::string_view topic) { stats.table().given_up(group, topic); });
   admin_door.add_runtime_rows([this](door::BrokerAdminDoor::Table& rows) {
     for (const auto& [level, position, queue_end] : delay.progress()) {
       rows["scheduleMessageOffset_" + std::to_string(level)] =

@@ -64,6 +64,22 @@ Result<ConsumerFilterRow> row_of(const nlohmann::json& object) {
   return row;
 }
 
+nlohmann::json json_of(const ConsumerFilterRow& row) {
+  return {{"bloomFilterData", {{"bitNum", row.bit_count}, {"bitPos", row.bit_positions}}},
+          {"bornTime", row.born_ms},
+          {"clientVersion", row.client_version},
+          {"consumerGroup", row.group},
+          {"dead", row.dead_ms >= row.born_ms},
+          {"deadTime", row.dead_ms},
+          {"expression", row.expression},
+          {"expressionType", row.expression_type},
+          {"topic", row.topic}};
+}
+
+std::string pretty(const nlohmann::json& json) {
+  return pretty_json(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
 }  // namespace
 
 void set_bit_positions(ConsumerFilterRow& row, int32_t error_percent, int32_t consumers) {
@@ -83,24 +99,19 @@ void set_bit_positions(ConsumerFilterRow& row, int32_t error_percent, int32_t co
   }
 }
 
+std::string consumer_filter_json(const ConsumerFilterRow& row) {
+  return pretty(json_of(row));
+}
+
 std::string consumer_filters_json(const std::vector<ConsumerFilterRow>& rows) {
   nlohmann::json table = nlohmann::json::object();
   for (const ConsumerFilterRow& row : rows) {
     nlohmann::json& topic = table[row.topic];
     topic["topic"] = row.topic;
-    topic["groupFilterData"][row.group] = {
-        {"bloomFilterData", {{"bitNum", row.bit_count}, {"bitPos", row.bit_positions}}},
-        {"bornTime", row.born_ms},
-        {"clientVersion", row.client_version},
-        {"consumerGroup", row.group},
-        {"dead", row.dead_ms >= row.born_ms},
-        {"deadTime", row.dead_ms},
-        {"expression", row.expression},
-        {"expressionType", row.expression_type},
-        {"topic", row.topic}};
+    topic["groupFilterData"][row.group] = json_of(row);
   }
   const nlohmann::json out{{"filterDataByTopic", std::move(table)}};
-  return pretty_json(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return pretty(out);
 }
 
 Status read_consumer_filters(std::string_view json, std::vector<ConsumerFilterRow>& out) {

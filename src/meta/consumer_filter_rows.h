@@ -24,6 +24,8 @@ struct ConsumerFilterRow {
   int32_t bit_count = 0;
 };
 
+// One of them, laid out as Apache's broker shows it to operators.
+std::string consumer_filter_json(const ConsumerFilterRow& row);
 std::string consumer_filters_json(const std::vector<ConsumerFilterRow>& rows);
 // `out` stays as it is on an error.
 Status read_consumer_filters(std::string_view json, std::vector<ConsumerFilterRow>& out);

@@ -192,10 +192,16 @@ int64_t Delay::deliver_found(Level& level, int64_t now_ms) {
   int64_t passed = collect(level);
   const int64_t log_end = burst_.empty() ? 0 : produce_.append(burst_);
   found_.bytes.clear();
+  int64_t delivered = 0;
+  int64_t bytes = 0;
   // The first that was not stored is where it stands.
   for (size_t i = 0; i < burst_.items.size(); ++i) {
     const store::AppendItem& item = burst_.items[i];
-    if (item.code == store::AppendCode::ok) continue;
+    if (item.code == store::AppendCode::ok) {
+      ++delivered;
+      bytes += item.size;
+      continue;
+    }
     Refusal refusal = produce_.refusal_of(item);
     if (item.code == store::AppendCode::record_too_large) {
       log_error("delay", "delayed message {} of level {} cannot be delivered: {}", offsets_[i], level.number,
@@ -206,6 +212,7 @@ int64_t Delay::deliver_found(Level& level, int64_t now_ms) {
     stopped = std::move(refusal);
     break;
   }
+  if (delivered > 0) produce_.count_delivered(level.number, delivered, bytes);
   if (passed > level.position) move(level, passed, log_end);
   if (!stopped.ok()) return pause(level, now_ms, stopped.remark);
   level.failures = 0;

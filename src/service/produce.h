@@ -156,6 +156,8 @@ class Produce {
   Refusal add_copy(const StoredCopy& copy, ProduceBurst& burst);
   // Appends all items; returns the log offset to wait for in sync mode.
   int64_t append(ProduceBurst& burst);
+  // Some of a level were put into their own queues: to the statistics its queue has a consumer.
+  void count_delivered(int32_t level, int64_t messages, int64_t bytes);
 
   // Before the first message: who delivers delayed ones, and what becomes of those that clients send to retry topics.
   void set_delayed_listener(DelayedListener* listener) { delayed_ = listener; }

@@ -51,8 +51,14 @@ void Produce::tell_of_delayed(const ProduceBurst& burst) {
     if (item.code != store::AppendCode::ok || item.spec.topic != message::schedule_topic) continue;
     const int32_t level = item.spec.queue_id + 1;
     const int64_t due_ms = item.store_timestamp_ms + settings_.delay_level_ms[static_cast<size_t>(level) - 1];
+    stats_.table().queue_put(message::schedule_topic, item.spec.queue_id, item.count, item.size);
     delayed_->on_delayed(level, item.queue_offset, due_ms);
   }
+}
+
+void Produce::count_delivered(int32_t level, int64_t messages, int64_t bytes) {
+  const store::ConsumeQueue* queue = store_.find_queue(message::schedule_topic, level - 1);
+  stats_.table().group_get(queue, "SCHEDULE_CONSUMER", message::schedule_topic, level - 1, messages, bytes, 0);
 }
 
 // ---------------------------------------------------------------- copies

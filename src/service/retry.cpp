@@ -133,6 +133,7 @@ Refusal Retry::copy(const SendBack& back, const meta::SubscriptionGroup& group, 
     sent_back_(back.group, message::find_property(record.properties, p::retry_topic).value_or(record.topic));
   }
   if (is_dead) {
+    if (given_up_) given_up_(back.group, back.origin_topic);
     log_info("retry", "{} at {} of topic {} goes to {} after {} deliveries",
              message::offset_msg_id(record.store_host, record.physical_offset), record.queue_offset, back.origin_topic,
              topic_name, record.reconsume_times + 1);

@@ -44,6 +44,10 @@ class Retry {
   void set_sent_back(std::function<void(std::string_view group, std::string_view topic)> callback) {
     sent_back_ = std::move(callback);
   }
+  // Called for each that goes to the group's dead letter queue, with the topic that the consumer named.
+  void set_given_up(std::function<void(std::string_view group, std::string_view topic)> callback) {
+    given_up_ = std::move(callback);
+  }
 
  private:
   Refusal copy(const SendBack& back, const meta::SubscriptionGroup& group, const meta::TopicConfig& retry_topic,
@@ -56,6 +60,7 @@ class Retry {
   const std::atomic<int64_t>& broker_permission_;
   std::atomic<uint32_t> random_{1};
   std::function<void(std::string_view, std::string_view)> sent_back_;
+  std::function<void(std::string_view, std::string_view)> given_up_;
 };
 
 }  // namespace merlin::service

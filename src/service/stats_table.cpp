@@ -59,10 +59,17 @@ void StatsTable::append_key(Kind kind, std::string_view topic, std::string_view 
     out += std::to_string(queue_id);
     out.push_back('@');
   }
+  // As a "commercial" key: nobody is known to own the topic.
+  if (kind == Kind::given_up) out += "null@";
   out += topic;
   if (kind == Kind::topic || kind == Kind::broker) return;
   out.push_back('@');
-  out += group;
+  if (kind == Kind::put_queue) {
+    out += std::to_string(queue_id);
+  } else {
+    out += group;
+  }
+  if (kind == Kind::given_up) out += "@SEND_BACK_TO_DLQ";
 }
 
 StatsTable::RowPtr StatsTable::find_or_make(Kind kind, std::string_view topic, std::string_view group,
@@ -128,6 +135,17 @@ void StatsTable::group_get(const void* identity, std::string_view group, std::st
 
 void StatsTable::sent_back(std::string_view group, std::string_view topic) {
   if (const RowPtr found = find_or_make(Kind::group, topic, group, 0)) found->counters[sent_backs].add(1, 1);
+}
+
+void StatsTable::given_up(std::string_view group, std::string_view topic) {
+  if (const RowPtr found = find_or_make(Kind::given_up, topic, group, 0)) found->counters[nums].add(1, 1);
+}
+
+void StatsTable::queue_put(std::string_view topic, int32_t queue_id, int64_t messages, int64_t size) {
+  const RowPtr found = find_or_make(Kind::put_queue, topic, {}, queue_id);
+  if (!found) return;
+  found->counters[nums].add(messages, messages);
+  found->counters[bytes].add(size, messages);
 }
 
 // What follows from the counters of a topic or a queue: those of the group, and the sums over all.
@@ -238,6 +256,9 @@ std::optional<StatsTable::Place> StatsTable::place_of(std::string_view name) {
   if (name == "GROUP_GET_SIZE") return Place{Kind::group, bytes};
   if (name == "SNDBCK_PUT_NUMS") return Place{Kind::group, sent_backs};
   if (name == "GROUP_GET_LATENCY") return Place{Kind::queue, latency};
+  if (name == "SNDBCK2DLQ_TIMES") return Place{Kind::given_up, nums};
+  if (name == "QUEUE_PUT_NUMS") return Place{Kind::put_queue, nums};
+  if (name == "QUEUE_PUT_SIZE") return Place{Kind::put_queue, bytes};
   if (name == "QUEUE_GET_NUMS") return Place{Kind::queue, nums};
   if (name == "QUEUE_GET_SIZE") return Place{Kind::queue, bytes};
   return std::nullopt;
@@ -268,7 +289,7 @@ std::optional<StatsWindows> StatsTable::find(std::string_view name, std::string_
   }
   const auto place = place_of(name);
   if (!place) return std::nullopt;
-  if (!name.starts_with("QUEUE_")) return find_place(*place, key);
+  if (place->kind != Kind::queue || name == "GROUP_GET_LATENCY") return find_place(*place, key);
   // Apache's key here is topic@queue@group, where the row's is queue@topic@group.
   const size_t first = key.find('@');
   const size_t second = first == std::string_view::npos ? first : key.find('@', first + 1);
@@ -300,10 +321,13 @@ void StatsTable::forget(const std::string_view* topic, const std::string_view* g
     const char kind = entry.first.front();
     std::string_view rest = std::string_view(entry.first).substr(1);
     if (kind == static_cast<char>(Kind::broker)) return false;
+    if (kind == static_cast<char>(Kind::given_up)) rest.remove_prefix(std::string_view("null@").size());
     if (kind == static_cast<char>(Kind::queue)) rest.remove_prefix(rest.find('@') + 1);
     const size_t at = rest.find('@');
     if (topic != nullptr && rest.substr(0, at) == *topic) return true;
-    return group != nullptr && at != std::string_view::npos && rest.substr(at + 1) == *group;
+    if (group == nullptr || at == std::string_view::npos || kind == static_cast<char>(Kind::put_queue)) return false;
+    rest.remove_prefix(at + 1);
+    return rest.substr(0, rest.find('@')) == *group;
   });
   if (dropped > 0) generation_.fetch_add(1, std::memory_order_release);
 }

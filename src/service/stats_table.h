@@ -1,7 +1,8 @@
 // What goes through each topic and group, over the last minute, hour and day: the numbers behind
 // VIEW_BROKER_STATS_DATA, consumeTps and topicPutTps. Names, keys and windows are those of Apache's BrokerStatsManager.
 //
-// Owns:    one row for each topic, topic@group and queue@topic@group that had traffic.
+// Owns:    one row for each topic, topic@group and queue@topic@group that had traffic, for each level of delayed
+//          messages, and for each topic and group that sent messages to a dead letter queue.
 // Threads: topic_put(), group_get(), sent_back() from anywhere: a thread finds its rows again without a lock. sample()
 //          on one thread at a time, not on a reactor; the rest from anywhere.
 // Limits:  rows_max rows; what has no row is not counted. A row that was idle for idle_ms_max goes, or for
@@ -58,6 +59,11 @@ class StatsTable {
                  int64_t messages, int64_t bytes, int64_t latency_ms);
   // A message was given back by a consumer of the group.
   void sent_back(std::string_view group, std::string_view topic);
+  // The same, of those that went to the group's dead letter queue.
+  void given_up(std::string_view group, std::string_view topic);
+  // QUEUE_PUT_NUMS and QUEUE_PUT_SIZE: Apache's broker counts so only what waits for its time, in the queues of its
+  // levels.
+  void queue_put(std::string_view topic, int32_t queue_id, int64_t messages, int64_t bytes);
 
   // Takes the samples that are due, at most one of each window. The totals are those of the whole broker.
   void sample(int64_t put_messages, int64_t get_messages);
@@ -79,7 +85,7 @@ class StatsTable {
   size_t size() const;
 
  private:
-  enum class Kind : char { topic = 't', group = 'g', queue = 'q', broker = 'b' };
+  enum class Kind : char { topic = 't', group = 'g', queue = 'q', broker = 'b', put_queue = 'p', given_up = 'd' };
   static constexpr size_t counters_max = 3;
   struct Counter {
     std::atomic<int64_t> value{0};

@@ -48,7 +48,8 @@ std::string window_text(const service::StatsWindow& window) {
 
 StatsDoor::StatsDoor(std::string broker_name, std::string broker_addr, store::MessageStore& store,
                      meta::TopicTable& topics, service::Clients& clients, const meta::ConsumerOffsets& offsets,
-                     const service::OffsetAdmin& admin, const service::BrokerStats& stats)
+                     const service::OffsetAdmin& admin, const service::BrokerStats& stats,
+                     const service::ConsumerFilters& filters)
     : broker_name_(std::move(broker_name)),
       broker_addr_(std::move(broker_addr)),
       store_(store),
@@ -56,7 +57,8 @@ StatsDoor::StatsDoor(std::string broker_name, std::string broker_addr, store::Me
       clients_(clients),
       offsets_(offsets),
       admin_(admin),
-      stats_(stats) {}
+      stats_(stats),
+      filters_(filters) {}
 
 // MessageQueue:{"brokerOffset":..}, one for each queue, separated by commas.
 std::string StatsDoor::queue_table(const service::TopicProgress& topic) const {
@@ -168,6 +170,12 @@ void StatsDoor::time_span(rpc::Request& request) {
   request.reply_text(rc::success, body + "]}");
 }
 
+std::string StatsDoor::filter_data(std::string_view group, std::string_view topic) const {
+  const service::ConsumerFilterPtr filter = filters_.find(topic, group);
+  return json_string(filter == nullptr ? "null" : meta::consumer_filter_json(filter->row));
+}
+
+// "eval" is about the bit maps of CQ-ext files, which are not written: false, as with Apache's without them.
 void StatsDoor::consume_queue(rpc::Request& request) {
   const auto header = header_or_answer<QueryConsumeQueueHeader>(request);
   if (!header) return;
@@ -184,7 +192,7 @@ void StatsDoor::consume_queue(rpc::Request& request) {
   if (header->consumer_group.data() != nullptr) {
     const auto found = clients_.subscription(header->consumer_group, header->topic);
     body += "\"filterData\":" +
-            (found ? "\"null\""
+            (found ? filter_data(header->consumer_group, header->topic)
                    : json_string(std::string(header->consumer_group) + "@" + std::string(header->topic) +
                                  " is not online!")) +
             ",";

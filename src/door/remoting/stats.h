@@ -14,6 +14,7 @@
 #include "rpc/dispatcher.h"
 #include "service/broker_stats.h"
 #include "service/clients.h"
+#include "service/consumer_filters.h"
 #include "service/offset_admin.h"
 #include "store/message_store.h"
 
@@ -26,7 +27,7 @@ class StatsDoor {
 
   StatsDoor(std::string broker_name, std::string broker_addr, store::MessageStore& store, meta::TopicTable& topics,
             service::Clients& clients, const meta::ConsumerOffsets& offsets, const service::OffsetAdmin& admin,
-            const service::BrokerStats& stats);
+            const service::BrokerStats& stats, const service::ConsumerFilters& filters);
 
  private:
   void consume_stats(rpc::Request& request);
@@ -38,6 +39,8 @@ class StatsDoor {
   void subscription(rpc::Request& request);
   void topics_by_consumer(rpc::Request& request);
 
+  // As text, for the body holds JSON within a text; "null" without an expression.
+  std::string filter_data(std::string_view group, std::string_view topic) const;
   std::string queue_table(const service::TopicProgress& topic) const;
 
   const std::string broker_name_;
@@ -48,6 +51,7 @@ class StatsDoor {
   const meta::ConsumerOffsets& offsets_;
   const service::OffsetAdmin& admin_;
   const service::BrokerStats& stats_;
+  const service::ConsumerFilters& filters_;
 
  public:
   static constexpr rpc::Row<StatsDoor> rows[] = {

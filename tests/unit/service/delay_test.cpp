@@ -68,6 +68,15 @@ TEST_F(DelayTest, AMessageComesToItsQueueWhenItsTimeIsOver) {
   EXPECT_EQ(got.store_timestamp_ms, start_ms + 5'000);
   const Got waited = life->read("SCHEDULE_TOPIC_XXXX", 1)[0];
   EXPECT_EQ(waited.properties, got.properties);
+  StatsTable& table = life->stats.table();
+  table.sample(0, 0);
+  for (const auto& [name, key] : {std::pair{"QUEUE_PUT_NUMS", "SCHEDULE_TOPIC_XXXX@1"},
+                                  {"QUEUE_GET_NUMS", "SCHEDULE_TOPIC_XXXX@1@SCHEDULE_CONSUMER"},
+                                  {"GROUP_GET_NUMS", "SCHEDULE_TOPIC_XXXX@SCHEDULE_CONSUMER"}}) {
+    const auto found = table.find(name, key);
+    ASSERT_TRUE(found) << name;
+    EXPECT_EQ(found->minute.sum, 1) << name;
+  }
   life->close();
 }
 

@@ -15,6 +15,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.MessageSelector;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.message.Message;
@@ -141,7 +142,7 @@ public final class AdminShapes {
 
     Side(String name, String namesrvCommand, String brokerCommand) throws Exception {
       cluster = new Cluster(dir.resolve(name), stores.resolve(name), namesrvCommand);
-      broker = cluster.new Broker(BROKER, stores.resolve(name).resolve(BROKER), Map.of("traceTopicEnable", "true"), brokerCommand);
+      broker = cluster.new Broker(BROKER, stores.resolve(name).resolve(BROKER), Map.of("traceTopicEnable", "true", "enablePropertyFilter", "true"), brokerCommand);
       cluster.brokers.add(broker);
       cluster.namesrv.start();
       broker.start();
@@ -219,6 +220,7 @@ public final class AdminShapes {
           .getSum() > 0, "messages to %s within a minute", topic));
     }
     reads(side, consumer, last, unique);
+    filterData(bed, side);
     online(side, consumer, last, unique);
     writes(side);
     offline(side);
@@ -226,6 +228,16 @@ public final class AdminShapes {
     producer.shutdown();
     side.cluster.close();
     return side.outputs;
+  }
+
+  private void filterData(Bed bed, Side side) throws Exception {
+    DefaultMQPushConsumer consumer = bed.newPush("G_shapes_sql");
+    consumer.subscribe(TOPIC, MessageSelector.bySql("a > 3 AND b IN ('x', 'it''s')"));
+    consumer.registerMessageListener(new Inbox());
+    consumer.start();
+    Check.settles(30_000, () -> bed.api().getConsumerConnectionList(side.broker.addr(), "G_shapes_sql", Bed.CALL_MS));
+    side.now("queryCq -g sql", "queryCq", "-t", TOPIC, "-q", "0", "-i", "0", "-c", "3", "-b", side.broker.addr(), "-g", "G_shapes_sql");
+    consumer.shutdown();
   }
 
   private void reads(Side side, DefaultMQPushConsumer consumer, SendResult last, String unique) throws Exception {
