@@ -129,7 +129,7 @@ int64_t Delay::deliver_due() {
       const std::lock_guard lock(mutex_);
       if (stopping_) return never;
       // What is waited for longer than a level can be was due by a clock that has been set back since.
-      const bool is_within = level.look_at_ms == never || level.look_at_ms - now_ms <= wait_ms_max(level);
+      const bool is_within = level.look_at_ms == never || level.look_at_ms <= now_ms + wait_ms_max(level);
       if (level.look_at_ms > now_ms && is_within) {
         next_ms = std::min(next_ms, level.look_at_ms);
         continue;
