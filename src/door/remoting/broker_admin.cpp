@@ -86,6 +86,7 @@ void BrokerAdminDoor::add_traffic(Table& t) const {
   t["getMissTps"] = stats_.get_miss_tps();
   t["getTotalTps"] = stats_.get_total_tps();
   t["getTransferredTps"] = stats_.get_transferred_tps();
+  t["getTransferedTps"] = stats_.get_transferred_tps();  // so up to 4.9: clusterList of those tools fails without it
   // Days are counted from the start of the process.
   t["msgPutTotalYesterdayMorning"] = "0";
   t["msgPutTotalTodayMorning"] = "0";
