@@ -96,6 +96,7 @@ final class ClientScenarios {
     String group = bed.name("G");
     Inbox inbox = new Inbox();
     DefaultMQPushConsumer stays = PushScenarios.start(bed, group, topic, "*", inbox);
+    PushScenarios.awaitQueues(stays, topic, 4);
     DefaultMQPushConsumer dies = PushScenarios.start(bed, group, topic, "*", new Inbox());
     PushScenarios.awaitQueues(stays, topic, 2);
     var factory = dies.getDefaultMQPushConsumerImpl().getmQClientFactory();

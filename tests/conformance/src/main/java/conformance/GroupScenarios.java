@@ -113,6 +113,8 @@ final class GroupScenarios {
           return ConsumeOrderlyStatus.SUCCESS;
         });
     bed.closing(stays::shutdown);
+    // All four first: on its way there it has two as well, and would consume everything before the other one comes.
+    PushScenarios.awaitQueues(stays, topic, 4);
     Doomed doomed = bed.closing(new Doomed(bed, group, topic));
     PushScenarios.awaitQueues(stays, topic, 2);
     int perQueue = 0;
