@@ -74,8 +74,8 @@ class LongPoll final : public store::ArrivalListener {
   // There is something at or behind its offset that it has not been asked about: it looks when there is budget for it.
   void look_soon(Waiter& waiter);
   // Renews the budgets, and wakes what waits for them or is over its deadline. To be called every 50 ms or so: it looks
-  // at the waiters only when a deadline has passed, and
-  // waits a millisecond for each held_per_sweep_ms of them until it looks again, so that many cost little.
+  // at the waiters only when a deadline has passed, and waits a millisecond for each held_per_sweep_ms of them until it
+  // looks again, so that many cost little.
   static constexpr int64_t held_per_sweep_ms = 50;
   void sweep();
   size_t held() const { return held_.load(std::memory_order_relaxed); }

@@ -11,13 +11,10 @@
 #include "service/long_poll.h"
 #include "service/sql_programs.h"
 #include "service/subscription.h"
+#include "unit/service/stored_messages.h"
 
 namespace merlin::service {
 namespace {
-
-const store::ConsumeQueue* queue(uintptr_t n) {
-  return reinterpret_cast<const store::ConsumeQueue*>(n * 64);
-}
 
 struct TestWaiter final : Waiter {
   void wake(Wake, int64_t begin) override { (*woken)[id] = begin; }
@@ -25,21 +22,9 @@ struct TestWaiter final : Waiter {
   std::map<int, int64_t>* woken = nullptr;
 };
 
-// Messages with properties, as the store would hand them out.
 class FilteredWake : public testing::Test {
  protected:
-  FilteredWake() { set_up(poll); }
-
-  void set_up(LongPoll& to) {
-    to.set_records([this](const store::Arrival& arrival, store::LogBytes& out) {
-      ++reads;
-      const auto it = records.find(arrival.physical_offset);
-      if (it == records.end()) return false;
-      out.slices.emplace_back(it->second);
-      out.bytes += it->second.size();
-      return true;
-    });
-  }
+  FilteredWake() { messages.serve(poll); }
 
   std::shared_ptr<const Filter> sql(const std::string& text) {
     const auto compiled = programs.get(text);
@@ -61,22 +46,7 @@ class FilteredWake : public testing::Test {
     ASSERT_TRUE(at.hold(waiter));
   }
 
-  // Stores a message; its place in the log is its queue offset.
-  store::Arrival message(int64_t offset, const std::string& properties) {
-    message::RecordSpec spec;
-    spec.topic = "T";
-    spec.properties = properties;
-    std::vector<uint8_t> record(message::record_size(spec));
-    message::encode_record(spec, record.data());
-    store::Arrival a;
-    a.queue = const_cast<store::ConsumeQueue*>(queue(1));
-    a.queue_offset = offset;
-    a.physical_offset = offset;
-    a.size = static_cast<int32_t>(record.size());
-    a.tags_code = message::tags_code(properties);
-    records[offset] = std::move(record);
-    return a;
-  }
+  store::Arrival message(int64_t offset, const std::string& properties) { return messages.put(offset, properties); }
   void arrive(std::vector<store::Arrival> arrivals) { poll.on_arrivals(arrivals); }
 
   static std::string property(std::string_view name, std::string_view value) {
@@ -89,10 +59,9 @@ class FilteredWake : public testing::Test {
   SqlPrograms programs;
   std::deque<TestWaiter> waiters;
   std::deque<std::shared_ptr<const Filter>> filters;
+  StoredMessages messages;
   LongPoll poll{clock, 10'000};
-  std::map<int64_t, std::vector<uint8_t>> records;
   std::map<int, int64_t> woken;  // where each was told to begin
-  int reads = 0;
 };
 
 TEST_F(FilteredWake, WakesWhatMatchesAndTellsWhereToReadOn) {
@@ -124,17 +93,17 @@ TEST_F(FilteredWake, WhatWasNotShownIsNotPassedOver) {
 TEST_F(FilteredWake, PropertiesAreReadOnceAndOnlyWhenNeeded) {
   hold(poll, 1, 0, tags("x"));
   arrive({message(0, property("TAGS", "y"))});
-  EXPECT_EQ(reads, 0) << "tags need no properties";
+  EXPECT_EQ(messages.reads, 0) << "tags need no properties";
   for (int id = 2; id < 10; ++id) hold(poll, id, 1, sql("a = '" + std::to_string(id) + "'"));
   arrive({message(1, property("a", "x"))});
-  EXPECT_EQ(reads, 1);
+  EXPECT_EQ(messages.reads, 1);
 }
 
 TEST_F(FilteredWake, UnreadableMessageWakesThoseThatNeedIt) {
   hold(poll, 1, 0, sql("a = 'x'"));
   hold(poll, 2, 0, tags("x"));
   store::Arrival arrival = message(0, property("a", "y"));
-  records.clear();
+  messages.records.clear();
   arrive({arrival});
   EXPECT_EQ(woken, (std::map<int, int64_t>{{1, 0}}));
 }
@@ -164,8 +133,8 @@ TEST_F(FilteredWake, IndexFindsWhatAskingEachFinds) {
   };
   LongPoll each(clock, 10'000, SIZE_MAX);
   LongPoll indexed(clock, 10'000, 4);
-  set_up(each);
-  set_up(indexed);
+  messages.serve(each);
+  messages.serve(indexed);
   int64_t offset = 0;
   int id = 0;
   for (int round = 0; round < 300; ++round) {

@@ -10,13 +10,10 @@
 
 #include "merlin/message/properties.h"
 #include "service/long_poll.h"
+#include "unit/service/stored_messages.h"
 
 namespace merlin::service {
 namespace {
-
-const store::ConsumeQueue* queue(uintptr_t n) {
-  return reinterpret_cast<const store::ConsumeQueue*>(n * 64);
-}
 
 // Counts how often it is asked; lets one value of the property "a" pass.
 class CountingFilter final : public Filter {
@@ -57,16 +54,7 @@ constexpr int64_t look_units = LongPoll::look_units_min + steps;
 
 class WakeBudget : public testing::Test {
  protected:
-  WakeBudget() { set_up(poll); }
-
-  void set_up(LongPoll& to) {
-    to.set_records([this](const store::Arrival& arrival, store::LogBytes& out) {
-      const auto it = records.find(arrival.physical_offset);
-      if (it == records.end()) return false;
-      out.slices.emplace_back(it->second);
-      return true;
-    });
-  }
+  WakeBudget() { messages.serve(poll); }
 
   Waiter& hold(LongPoll& at, int id, int64_t offset, std::shared_ptr<const Filter> filter,
                std::string_view group = {}) {
@@ -86,26 +74,15 @@ class WakeBudget : public testing::Test {
   std::shared_ptr<const Filter> refusing() { return std::make_shared<CountingFilter>(steps, "none", asked); }
 
   store::Arrival message(int64_t offset, const std::string& value) {
-    message::RecordSpec spec;
-    spec.topic = "T";
     std::string properties;
     message::append_property(properties, "a", value);
-    spec.properties = properties;
-    std::vector<uint8_t> record(message::record_size(spec));
-    message::encode_record(spec, record.data());
-    store::Arrival a;
-    a.queue = const_cast<store::ConsumeQueue*>(queue(1));
-    a.queue_offset = offset;
-    a.physical_offset = offset;
-    a.size = static_cast<int32_t>(record.size());
-    records[offset] = std::move(record);
-    return a;
+    return messages.put(offset, properties);
   }
   static void arrive(LongPoll& at, const store::Arrival& arrival) { at.on_arrivals({&arrival, 1}); }
 
   ManualClock clock{1'000'000};
   int64_t asked = 0;
-  std::map<int64_t, std::vector<uint8_t>> records;
+  StoredMessages messages;
   std::deque<TestWaiter> waiters;
   std::deque<std::shared_ptr<const Filter>> kept;
   std::map<int, int64_t> woken;  // where each was told to begin
@@ -182,7 +159,7 @@ TEST_F(WakeBudget, LongPropertiesCountMore) {
 TEST_F(WakeBudget, UnreadableMessagesLetNoMoreLookThanTheBudget) {
   for (int id = 0; id < 100; ++id) hold(poll, id, 0, refusing());
   const store::Arrival arrival = message(0, "x");
-  records.clear();
+  messages.records.clear();
   arrive(poll, arrival);
   EXPECT_EQ(woken.size(), 5U);
   poll.sweep();
@@ -222,7 +199,7 @@ TEST_F(WakeBudget, NobodyMissesItsMessage) {
   const auto below = [&](size_t n) { return static_cast<size_t>(random() % n); };
   for (const size_t indexed_from : {size_t{4}, SIZE_MAX}) {
     LongPoll at(clock, 10'000, indexed_from, budgets);
-    set_up(at);
+    messages.serve(at);
     std::vector<std::string> values;  // of the messages, by offset
     std::vector<int> served;
     std::vector<int64_t> begins;  // of each pull, where it began
